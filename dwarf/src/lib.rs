@@ -1,1 +1,49 @@
-//! Placeholder until the crate's first module lands.
+//! Facts about ELF files: functions, their code, the rows of their line tables, their frames.
+//!
+//! This crate must not know: processes, load addresses, what its facts are used for. It opens object files and
+//! their debug files and nothing else, and it never panics, whatever their bytes.
+//!
+//! ```text
+//! mapped ─► image ─► separate ─► debug_info ─► candidates ─► tree ─► resolve ─► search ─► Function
+//!   file     ELF     other files   units       which units   entries   names     query      │ Instance
+//!                                                                                           ▼
+//!                                                                              lines ─────► Row
+//! ```
+//! Files are mapped; sections are read, and inflated, when something in them is asked for. Begin at
+//! [`ObjectFile`]. How functions are found in milliseconds is told in `candidates.rs`; what makes two pieces of
+//! code one function in [`Function`].
+#![deny(unsafe_code)]
+
+mod address;
+mod candidates;
+mod debug_info;
+mod error;
+mod frame;
+mod function;
+mod glob;
+mod image;
+mod lines;
+mod mapped;
+mod name;
+mod nearest;
+mod object_file;
+mod optimised;
+mod pattern;
+mod ranges;
+mod resolve;
+mod search;
+mod separate;
+mod source_path;
+mod symbols;
+mod tree;
+
+pub use address::{AddrRange, FileAddr};
+pub use error::{Cause, Error, ErrorKind, Operation};
+pub use frame::FrameRule;
+pub use function::{Function, InlinedFunction, Instance, Query};
+pub use image::{Kind, Segment};
+pub use lines::Row;
+pub use object_file::{Damage, ObjectFile};
+pub use pattern::{FilePattern, Pattern, PatternError};
+pub use separate::DebugSearch;
+pub use source_path::{SourceLine, SourcePath};

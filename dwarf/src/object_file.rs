@@ -1,0 +1,279 @@
+//! A program or shared object with the debug information that belongs to it.
+//!
+//! Must not know: processes. Everything is said in addresses of the file.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::address::{AddrRange, FileAddr};
+use crate::debug_info::{DebugInfo, UnitId};
+use crate::error::{Error, ErrorKind, Operation};
+use crate::frame::{self, FrameRule};
+use crate::function::{Found, Function, InlinedFunction, Instance, Query};
+use crate::image::{Image, Kind, Segment, Symbols};
+use crate::lines::{LineTable, NoTable, Row};
+use crate::nearest;
+use crate::pattern::Pattern;
+use crate::resolve::Resolver;
+use crate::search::{Extent, Search, Wanted};
+use crate::separate::{DebugSearch, debug_file, supplementary_file};
+use crate::source_path::SourcePath;
+
+/// An ELF file and the debug information that belongs to it.
+///
+/// Nothing but headers is read until something is asked for.
+///
+/// ```no_run
+/// use lineprof_dwarf::{DebugSearch, ObjectFile, Query};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let file = ObjectFile::open("target/debug/program".as_ref(), &DebugSearch::default())?;
+/// let query = Query { patterns: vec!["program::index::build".parse()?], ..Query::default() };
+/// for function in file.functions(&query)? {
+///     for instance in &function.instances {
+///         println!("{} at {}: {} rows", function.name, instance.entry, file.rows(instance)?.len());
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ObjectFile {
+    image: Image,
+    debug: Option<Image>,
+    supplementary: Option<Image>,
+    tables: Mutex<HashMap<UnitId, Arc<LineTable>>>,
+    damage: Mutex<Vec<Damage>>,
+}
+
+/// A unit of debug information that could not be read to its end. Functions in it may be missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// Where the unit begins in `.debug_info`.
+    pub unit_offset: u64,
+    /// What is wrong.
+    pub source: gimli::Error,
+}
+
+impl ObjectFile {
+    /// Opens the file at `path` and finds its debug information.
+    ///
+    /// A file without any opens as well: its segments and frame rules are there, and
+    /// [`ObjectFile::functions`] says what is missing.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or is no x86-64 program or shared object; the kind says which.
+    pub fn open(path: &Path, search: &DebugSearch) -> Result<ObjectFile, Error> {
+        let image = Image::open(path)?;
+        let debug = if image.has_section(".debug_info") {
+            None
+        } else {
+            debug_file(&image, search)
+        };
+        let supplementary = supplementary_file(debug.as_ref().unwrap_or(&image), search);
+        Ok(ObjectFile {
+            image,
+            debug,
+            supplementary,
+            tables: Mutex::default(),
+            damage: Mutex::default(),
+        })
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        self.image.path()
+    }
+
+    /// The separate debug file, when one is used.
+    pub fn debug_path(&self) -> Option<&Path> {
+        self.debug.as_ref().map(Image::path)
+    }
+
+    /// The build-id (`NT_GNU_BUILD_ID`), by which a mapped file is known to be this one.
+    pub fn build_id(&self) -> Option<&[u8]> {
+        self.image.build_id()
+    }
+
+    /// How the file's addresses relate to those of a process.
+    pub fn kind(&self) -> Kind {
+        self.image.kind()
+    }
+
+    /// What is mapped (`PT_LOAD`), by address.
+    pub fn segments(&self) -> &[Segment] {
+        self.image.segments()
+    }
+
+    /// Bytes of an executable segment as the file has them; `None` when `range` is not wholly in one.
+    pub fn code(&self, range: AddrRange) -> Option<&[u8]> {
+        self.image.code(range)
+    }
+
+    /// Where the CFA is at an instruction, as register and offset.
+    ///
+    /// `None` where the file does not tell, or tells it by an expression (in PLT stubs, say).
+    pub fn frame_rule(&self, at: FileAddr) -> Option<FrameRule> {
+        frame::rule(&self.image, self.debug_image(), at)
+    }
+
+    /// The functions that `query` selects and that have code, by address.
+    ///
+    /// Plain names are found without reading most of the debug information.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoDebugInfo`], [`ErrorKind::SplitDebugInfo`] when nothing was found and the debug information
+    /// is elsewhere, [`ErrorKind::Malformed`] when the list of units is broken.
+    pub fn functions(&self, query: &Query) -> Result<Vec<Function>, Error> {
+        Ok(self.search(Wanted::Query(query), Extent::Candidates)?.functions)
+    }
+
+    /// The same answer by reading every unit; the reference that [`ObjectFile::functions`] is tested against.
+    ///
+    /// # Errors
+    /// As [`ObjectFile::functions`].
+    pub fn functions_full_scan(&self, query: &Query) -> Result<Vec<Function>, Error> {
+        Ok(self.search(Wanted::Query(query), Extent::EveryUnit)?.functions)
+    }
+
+    /// All functions declared in files that `keep` takes.
+    ///
+    /// # Errors
+    /// As [`ObjectFile::functions`].
+    pub fn all_functions_where(&self, keep: &dyn Fn(&SourcePath) -> bool) -> Result<Vec<Function>, Error> {
+        Ok(self.search(Wanted::InFiles(keep), Extent::EveryUnit)?.functions)
+    }
+
+    /// Functions that `query` selects and that were inlined everywhere, so that no code of their own is left.
+    ///
+    /// # Errors
+    /// As [`ObjectFile::functions`].
+    pub fn inlined_only(&self, query: &Query) -> Result<Vec<InlinedFunction>, Error> {
+        Ok(self
+            .search(Wanted::Query(query), Extent::Candidates)?
+            .inlined_only)
+    }
+
+    /// Names of functions that look like what `pattern` asks for, nearest first.
+    ///
+    /// # Errors
+    /// As [`ObjectFile::functions`].
+    pub fn nearest_names(&self, pattern: &Pattern, most: usize) -> Result<Vec<String>, Error> {
+        let names = self.search(Wanted::Query(&Query::default()), Extent::EveryUnit)?;
+        let names = names.functions.into_iter().map(|function| function.name);
+        Ok(nearest::nearest(pattern.as_str(), names, most))
+    }
+
+    /// The line table's rows inside the instance's ranges.
+    ///
+    /// Shape: in address order, in file order within one address; rows of line 0 are included, ends of
+    /// sequences are not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] when the line program breaks off, [`ErrorKind::TooMany`] when it has no end.
+    pub fn rows(&self, instance: &Instance) -> Result<Vec<Row>, Error> {
+        Ok(self.table(instance.unit)?.rows(&instance.ranges))
+    }
+
+    /// Units met so far that could not be read to their end.
+    pub fn damage(&self) -> Vec<Damage> {
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn debug_image(&self) -> &Image {
+        self.debug.as_ref().unwrap_or(&self.image)
+    }
+
+    fn debug_info(&self) -> Result<DebugInfo<'_>, Error> {
+        let image = self.debug_image();
+        if !image.has_section(".debug_info") {
+            let has_symbols = matches!(self.image.symbols(), Symbols::Present);
+            let debug_link = self.image.debug_link();
+            let debug_link = debug_link.map(|link| String::from_utf8_lossy(&link.name).into_owned());
+            let kind = ErrorKind::NoDebugInfo {
+                has_symbols,
+                debug_link,
+            };
+            return Err(Error::new(Operation::ReadFunctions, image.path(), kind));
+        }
+        if let (Some(link), None) = (image.alt_link(), &self.supplementary) {
+            let name = String::from_utf8_lossy(&link.name).into_owned();
+            let kind = ErrorKind::NoSupplementaryFile { name };
+            return Err(Error::new(Operation::ReadFunctions, image.path(), kind));
+        }
+        DebugInfo::load(image, self.supplementary.as_ref())
+    }
+
+    fn search(&self, wanted: Wanted<'_>, extent: Extent) -> Result<Found, Error> {
+        let info = self.debug_info()?;
+        let search = Search {
+            image: &self.image,
+            debug: self.debug_image(),
+            resolver: Resolver::new(&info),
+            wanted,
+        };
+        let found = search.run(extent);
+        self.note_damage(&info);
+        if found.functions.is_empty() && found.inlined_only.is_empty() && info.is_split() {
+            return Err(Error::new(
+                Operation::ReadFunctions,
+                self.debug_image().path(),
+                ErrorKind::SplitDebugInfo,
+            ));
+        }
+        Ok(found)
+    }
+
+    fn note_damage(&self, info: &DebugInfo<'_>) {
+        let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        for (unit_offset, source) in info.damage() {
+            let one = Damage { unit_offset, source };
+            if !damage.contains(&one) {
+                damage.push(one);
+            }
+        }
+    }
+
+    fn table(&self, id: UnitId) -> Result<Arc<LineTable>, Error> {
+        let known = self
+            .tables
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned();
+        if let Some(table) = known {
+            return Ok(table);
+        }
+        let info = self.debug_info()?;
+        let path = self.debug_image().path();
+        let table = match info.read_root(id) {
+            Ok(Some(unit)) => LineTable::read(&info, &unit),
+            // The instance is of another file: there are no such rows here.
+            Ok(None) => Ok(LineTable::empty()),
+            Err(error) => Err(NoTable::Malformed(error)),
+        };
+        let table = Arc::new(table.map_err(|error| match error {
+            NoTable::Malformed(source) => Error::malformed(
+                Operation::ReadLines,
+                path,
+                ".debug_line",
+                info.line_offset(id),
+                source,
+            ),
+            NoTable::TooManyRows(most) => {
+                let kind = ErrorKind::TooMany {
+                    what: "rows in one line table",
+                    most: most as u64,
+                };
+                Error::new(Operation::ReadLines, path, kind)
+            }
+        })?);
+        self.tables
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, Arc::clone(&table));
+        Ok(table)
+    }
+}

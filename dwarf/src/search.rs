@@ -1,0 +1,331 @@
+//! Finding functions: from a query to functions with their instances.
+//!
+//! Must not know: how files are found and mapped.
+//!
+//! The same code reads the same entries in the fast search and in the full scan; they differ only in which units
+//! are read (`candidates.rs` says why that cannot matter). Units are read in file order, so both give the same
+//! order, too.
+//!
+//! ```text
+//! query ─► literals ─► candidate units ─┐
+//!   └─ no literal (glob, regex, file) ──┴─► entries ─► chain ─► leaf test ─► path ─► match ─► group
+//! ```
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
+
+use crate::address::FileAddr;
+use crate::candidates::{self, Candidates};
+use crate::debug_info::{Book, DebugInfo, LoadedUnit, UnitId};
+use crate::function::{Declared, Found, Function, Identity, InlinedFunction, Instance, Query};
+use crate::image::Image;
+use crate::optimised::is_optimised;
+use crate::pattern::{Candidate, Pattern};
+use crate::ranges::{self, Entry};
+use crate::resolve::{Chain, Place, Resolver};
+use crate::source_path::{SourceLine, SourcePath};
+use crate::symbols;
+
+/// Which units are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Those that can matter.
+    Candidates,
+    /// All.
+    EveryUnit,
+}
+
+/// What is wanted: a query, or a test of the declaration's file.
+pub(crate) enum Wanted<'q> {
+    Query(&'q Query),
+    InFiles(&'q dyn Fn(&SourcePath) -> bool),
+}
+
+/// A search of one program.
+pub(crate) struct Search<'i, 'a> {
+    /// Where the code is.
+    pub(crate) image: &'a Image,
+    /// Where the debug information is, the same file or another.
+    pub(crate) debug: &'a Image,
+    pub(crate) resolver: Resolver<'i, 'a>,
+    pub(crate) wanted: Wanted<'i>,
+}
+
+/// Functions as they are put together.
+#[derive(Default)]
+struct Groups {
+    places: HashMap<Identity, usize>,
+    groups: Vec<(Identity, Vec<Instance>, usize)>,
+}
+
+impl Groups {
+    fn group(&mut self, identity: Identity) -> Option<&mut (Identity, Vec<Instance>, usize)> {
+        let place = *self.places.entry(identity.clone()).or_insert_with(|| {
+            self.groups.push((identity, Vec::new(), 0));
+            self.groups.len() - 1
+        });
+        self.groups.get_mut(place)
+    }
+}
+
+impl Wanted<'_> {
+    /// The leaf names all matches have; `None` when a pattern does not tell.
+    fn literals(&self) -> Option<Vec<&str>> {
+        match self {
+            Wanted::Query(query) if query.files.is_empty() && !query.patterns.is_empty() => {
+                query.patterns.iter().map(Pattern::literal).collect()
+            }
+            _ => None,
+        }
+    }
+
+    fn may_match_leaf(&self, leaf: &str) -> bool {
+        match self {
+            Wanted::Query(query) if query.files.is_empty() && !query.patterns.is_empty() => {
+                query.patterns.iter().any(|pattern| pattern.may_match_leaf(leaf))
+            }
+            _ => true,
+        }
+    }
+
+    fn selects(&self, candidate: &Candidate<'_>, declaration: Option<&SourceLine>) -> bool {
+        let query = match self {
+            Wanted::InFiles(keep) => return declaration.is_some_and(|line| keep(&line.file)),
+            Wanted::Query(query) => query,
+        };
+        let path = declaration.map(|line| line.file.path());
+        let one = |pattern: &Pattern| {
+            let in_file = pattern
+                .file()
+                .is_none_or(|file| path.is_some_and(|path| file.matches(path)));
+            in_file && pattern.matches(candidate)
+        };
+        let everything = query.patterns.is_empty() && query.files.is_empty();
+        let in_files = || path.is_some_and(|path| query.files.iter().any(|file| file.matches(path)));
+        (everything || query.patterns.iter().any(one) || in_files()) && !query.exclude.iter().any(one)
+    }
+}
+
+impl<'a> Search<'_, 'a> {
+    pub(crate) fn run(&self, extent: Extent) -> Found {
+        let mut groups = Groups::default();
+        let symbols = std::cell::OnceCell::new();
+        let entries = || symbols.get_or_init(|| symbols::entries(&[self.image, self.debug]));
+        for id in self.units(extent) {
+            if let Some(unit) = self.read(id) {
+                self.collect(&unit, &mut groups, &entries);
+            }
+        }
+        finish(groups)
+    }
+
+    fn info(&self) -> &DebugInfo<'a> {
+        self.resolver.info
+    }
+
+    fn read(&self, id: UnitId) -> Option<Rc<LoadedUnit<'a>>> {
+        self.info()
+            .read_known(id)
+            .or_else(|| self.info().read(id).map(Rc::new))
+    }
+
+    /// The units to read, in file order.
+    fn units(&self, extent: Extent) -> Vec<UnitId> {
+        let every = || self.info().units().collect();
+        let literals = match extent {
+            Extent::Candidates => self.wanted.literals(),
+            Extent::EveryUnit => None,
+        };
+        let Some(literals) = literals else {
+            return every();
+        };
+        let test = |leaf: &str| self.wanted.may_match_leaf(leaf);
+        let Candidates::Only(named) = candidates::by_name(self.info(), &literals, &test) else {
+            return every();
+        };
+        if !candidates::has_links_between_units(self.info()) {
+            return named.into_iter().collect();
+        }
+        match self.with_references(named) {
+            Some(units) => units.into_iter().collect(),
+            None => every(),
+        }
+    }
+
+    /// The units, and those that refer to their matching entries, and so on; `None` when there is no end of it.
+    fn with_references(&self, named: BTreeSet<UnitId>) -> Option<BTreeSet<UnitId>> {
+        let mut units = named.clone();
+        let mut fresh: Vec<UnitId> = named.into_iter().collect();
+        while !fresh.is_empty() {
+            let mut offsets: HashMap<Book, Vec<usize>> = HashMap::new();
+            for id in fresh.drain(..) {
+                let Some(unit) = self.info().read_kept(id) else {
+                    continue;
+                };
+                let matching = (0..unit.tree.nodes.len()).filter(|&node| self.may_match(&unit, node));
+                let starts = matching.filter_map(|node| Some(unit.tree.nodes.get(node)?.offset));
+                let offsets = offsets.entry(id.book).or_default();
+                offsets.extend(starts.map(|offset| DebugInfo::info_offset(&unit, offset)));
+            }
+            for (book, offsets) in offsets {
+                // Only the main file refers to the supplementary one, but its own units refer to each other.
+                let readers: &[Book] = if book == Book::Main {
+                    &[Book::Main]
+                } else {
+                    &[Book::Main, Book::Supplementary]
+                };
+                for reader in readers {
+                    let Candidates::Only(more) = candidates::by_reference(self.info(), *reader, &offsets)
+                    else {
+                        return None;
+                    };
+                    fresh.extend(more.into_iter().filter(|id| units.insert(*id)));
+                }
+            }
+        }
+        Some(units)
+    }
+
+    /// Whether the entry is a function whose own name passes the test.
+    fn may_match(&self, unit: &Rc<LoadedUnit<'a>>, node: usize) -> bool {
+        let is_function = unit
+            .tree
+            .nodes
+            .get(node)
+            .is_some_and(|node| node.tag == gimli::DW_TAG_subprogram);
+        is_function
+            && self.leaf_passes(&self.resolver.chain(Place {
+                unit: Rc::clone(unit),
+                node,
+            }))
+    }
+
+    fn leaf_passes(&self, chain: &Option<Chain<'a>>) -> bool {
+        let passes = |name: Option<&[u8]>| {
+            name.is_some_and(|name| self.wanted.may_match_leaf(&String::from_utf8_lossy(name)))
+        };
+        chain
+            .as_ref()
+            .is_some_and(|chain| passes(chain.name) || passes(chain.linkage_name))
+    }
+
+    fn collect<'s>(
+        &self,
+        unit: &Rc<LoadedUnit<'a>>,
+        groups: &mut Groups,
+        entries: &impl Fn() -> &'s HashSet<FileAddr>,
+    ) {
+        let mut optimised = None;
+        for (node, facts) in unit.tree.nodes.iter().enumerate() {
+            let Some(facts) = facts.facts.as_ref().filter(|facts| facts.has_code()) else {
+                continue;
+            };
+            let Some((identity, chain, name)) = self.selected(Place {
+                unit: Rc::clone(unit),
+                node,
+            }) else {
+                continue;
+            };
+            let dwarf = self.info().dwarf(unit.id.book);
+            let Some(code) = ranges::code(self.image, dwarf, &unit.unit, facts) else {
+                continue;
+            };
+            let entry = match code.entry {
+                Entry::Told(entry) => entry,
+                Entry::OneOfSeveral(first) => {
+                    let mut starts = code.ranges.iter().map(|range| range.start);
+                    starts.find(|start| entries().contains(start)).unwrap_or(first)
+                }
+            };
+            let optimised = *optimised.get_or_insert_with(|| is_optimised(self.info(), unit));
+            let linkage_name = chain
+                .linkage_name
+                .map(|name| String::from_utf8_lossy(name).into_owned());
+            let instance = Instance {
+                name,
+                linkage_name,
+                ranges: code.ranges,
+                entry,
+                optimised,
+                unit: unit.id,
+            };
+            if let Some((_, instances, _)) = groups.group(identity) {
+                instances.push(instance);
+            }
+        }
+        for (&link, &copies) in &unit.tree.inlined {
+            let origin = self.resolver.follow(unit, link);
+            let selected = origin.and_then(|place| self.selected(place));
+            if let Some((_, _, inlined)) = selected.and_then(|(identity, ..)| groups.group(identity)) {
+                *inlined += copies;
+            }
+        }
+    }
+
+    /// The function of an entry, if it is wanted: identity, chain and full name.
+    fn selected(&self, place: Place<'a>) -> Option<(Identity, Chain<'a>, String)> {
+        let id = place.unit.id;
+        let chain = Some(self.resolver.chain(place)?);
+        if !self.leaf_passes(&chain) {
+            return None;
+        }
+        let chain = chain?;
+        let name = self.resolver.name(&chain)?;
+        let declaration = self.resolver.declaration(&chain);
+        let linkage_name = chain.linkage_name.map(String::from_utf8_lossy);
+        let candidate = Candidate {
+            name: &name,
+            linkage_name: linkage_name.as_deref(),
+        };
+        if !self.wanted.selects(&candidate, declaration.as_ref()) {
+            return None;
+        }
+        let declared = declaration.map_or(Declared::Unknown(id), Declared::At);
+        Some((
+            Identity {
+                name: name.plain(),
+                declared,
+            },
+            chain,
+            name.full(),
+        ))
+    }
+}
+
+fn finish(groups: Groups) -> Found {
+    let mut found = Found::default();
+    for (identity, mut instances, inlined_copies) in groups.groups {
+        let declaration = identity.declared.line();
+        let name = identity.name;
+        // GNU ld points the entries of dropped COMDAT copies at the copy it kept: the same code from many units.
+        instances.sort_by(|a, b| a.entry.cmp(&b.entry).then_with(|| a.ranges.cmp(&b.ranges)));
+        instances.dedup_by(|later, first| later.entry == first.entry && later.ranges == first.ranges);
+        if instances.is_empty() {
+            found.inlined_only.push(InlinedFunction {
+                name,
+                declaration,
+                copies: inlined_copies,
+            });
+        } else {
+            found.functions.push(Function {
+                name,
+                declaration,
+                instances,
+                inlined_copies,
+            });
+        }
+    }
+    let line = |declaration: &Option<SourceLine>| {
+        declaration
+            .as_ref()
+            .map(|line| (line.file.path().to_path_buf(), line.line))
+    };
+    let entry = |function: &Function| function.instances.first().map(|instance| instance.entry);
+    found
+        .functions
+        .sort_by_cached_key(|function| (entry(function), function.name.clone()));
+    found
+        .inlined_only
+        .sort_by_cached_key(|function| (line(&function.declaration), function.name.clone()));
+    found
+}
