@@ -1,0 +1,188 @@
+//! Frames: which activation of which function a thread is in, told by its stack pointer.
+//!
+//! Must not know: memory, what lines cost (the ledger is told when frames end or go on).
+//!
+//! ```text
+//! high   open[0]  main     entry_sp 0x7f00
+//!        open[1]  parse    entry_sp 0x7e80
+//!   sp ─►                                      a thread arrives here
+//!        aside    lex      entry_sp 0x7d00     closed, remembered: it returned unseen, was jumped over,
+//! low    aside    lex      entry_sp 0x7c40     or its stack is another one and the thread comes back to it
+//! ```
+//!
+//! A frame below the stack pointer is gone, or is on another stack. Nothing at that moment tells which. So it is
+//! closed and put aside under its entry stack pointer. An arrival in the middle of its function, where it was left,
+//! brings it back with all that were put aside in the same moment further out; a call whose return address lies in its
+//! memory proves that it is gone.
+
+use std::collections::BTreeMap;
+
+use super::arrival::{StackKey, StackPointer};
+use super::edges::PackedPrevious;
+use super::ledger::{Books, Closing};
+use crate::plan::{Exit, FunctionId, InstanceId, LineId};
+
+/// One activation of a function.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) instance: InstanceId,
+    pub(super) function: FunctionId,
+    /// Where the return address is; see `bound`.
+    pub(super) entry_sp: StackPointer,
+    /// The stack pointer at the frame's last arrival.
+    pub(super) last_sp: StackPointer,
+    pub(super) bound: Bound,
+    /// The last site with a line.
+    pub(super) previous: PackedPrevious,
+    /// The line that runs now.
+    pub(super) line: LineId,
+}
+
+impl Frame {
+    /// Whether an arrival at `sp` is where this frame would go on. Activations of one function whose frames have the
+    /// same size never agree in this, unless they began at the same place.
+    fn was_left_at(&self, sp: StackPointer, exit: Exit) -> bool {
+        match exit {
+            Exit::Never => self.last_sp == sp && self.last_sp < self.entry_sp,
+            Exit::Always | Exit::Conditional => self.last_sp == sp || self.entry_sp == sp,
+        }
+    }
+}
+
+/// How well the entry of a frame is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// `entry_sp` was seen, or told.
+    Exact,
+    /// The frame was first seen in its middle: `entry_sp` is the highest stack pointer seen.
+    Seen,
+}
+
+/// The frames on one stack.
+#[derive(Debug, Clone)]
+pub(super) struct Stack {
+    pub(super) key: StackKey,
+    /// Outermost first: `entry_sp` falls.
+    pub(super) open: Vec<Frame>,
+    aside: BTreeMap<StackPointer, (Frame, Closing)>,
+}
+
+impl Stack {
+    pub(super) fn new(key: StackKey) -> Stack {
+        Stack {
+            key,
+            open: Vec::new(),
+            aside: BTreeMap::new(),
+        }
+    }
+
+    /// Closes the frames that are below an arrival in the middle of `instance`, or at its exit.
+    pub(super) fn close_below(&mut self, sp: StackPointer, instance: InstanceId, books: &mut Books<'_>) {
+        while let Some(frame) = self.open.last_mut()
+            && frame.entry_sp < sp
+        {
+            if frame.bound == Bound::Seen && frame.instance == instance {
+                // The stack pointer rises at the end of a function: this is how far up the frame goes at least.
+                frame.entry_sp = sp;
+                break;
+            }
+            self.put_innermost_aside(books);
+        }
+    }
+
+    /// Closes the frames that a call with its return address at `sp` leaves no room for, except an activation of
+    /// `looping` at exactly `sp`.
+    pub(super) fn close_for_call(
+        &mut self,
+        sp: StackPointer,
+        looping: Option<InstanceId>,
+        books: &mut Books<'_>,
+    ) {
+        while let Some(frame) = self.open.last()
+            && frame.entry_sp <= sp
+        {
+            if frame.entry_sp < sp {
+                self.put_innermost_aside(books);
+            } else if looping == Some(frame.instance) {
+                break;
+            } else {
+                // Two frames have no return address in common: this one ended unseen.
+                self.close_innermost(books);
+            }
+        }
+        if !self.aside.is_empty() {
+            let above = self.aside.range(sp..).next();
+            if let Some((&entry_sp, (frame, _))) = above
+                && frame.last_sp <= sp
+            {
+                self.aside.remove(&entry_sp);
+            }
+        }
+    }
+
+    /// Finds the activation of `instance` that an arrival at `sp` in its middle or at its exit belongs to, and makes it
+    /// the innermost open frame; `None` when there is none.
+    pub(super) fn find(
+        &mut self,
+        sp: StackPointer,
+        instance: InstanceId,
+        exit: Exit,
+        books: &mut Books<'_>,
+    ) -> Option<&mut Frame> {
+        let innermost = self.open.last();
+        let fits = innermost.is_some_and(|frame| frame.instance == instance);
+        if !self.aside.is_empty()
+            && let Some((&entry_sp, (frame, closing))) = self.aside.range(sp..).next()
+            && frame.instance == instance
+            && innermost.is_none_or(|innermost| entry_sp < innermost.entry_sp)
+            // Where the open frame fits too, only the very place at which the other was left speaks for that one.
+            && (!fits || frame.was_left_at(sp, exit))
+        {
+            let batch = closing.arrival();
+            self.bring_back(entry_sp, batch, books);
+            return self.open.last_mut();
+        }
+        if fits { self.open.last_mut() } else { None }
+    }
+
+    /// Ends the innermost frame for good.
+    pub(super) fn close_innermost(&mut self, books: &mut Books<'_>) {
+        if let Some(frame) = self.open.pop() {
+            books.close(frame.function, frame.line);
+        }
+    }
+
+    /// Ends the innermost frame until it is proved that it goes on.
+    pub(super) fn put_innermost_aside(&mut self, books: &mut Books<'_>) {
+        if let Some(frame) = self.open.pop() {
+            let closing = books.close(frame.function, frame.line);
+            self.aside.insert(frame.entry_sp, (frame, closing));
+        }
+    }
+
+    /// Ends all open frames, innermost first.
+    pub(super) fn close_all(&mut self, books: &mut Books<'_>) {
+        while !self.open.is_empty() {
+            self.close_innermost(books);
+        }
+    }
+
+    /// Reopens the frame at `innermost`, and outside it those put aside in the same moment.
+    fn bring_back(&mut self, innermost: StackPointer, batch: u64, books: &mut Books<'_>) {
+        let limit = self.open.last().map(|frame| frame.entry_sp);
+        let together: Vec<StackPointer> = self
+            .aside
+            .range(innermost..)
+            .take_while(|&(&entry_sp, (_, closing))| {
+                closing.arrival() == batch && limit.is_none_or(|limit| entry_sp < limit)
+            })
+            .map(|(&entry_sp, _)| entry_sp)
+            .collect();
+        for entry_sp in together.into_iter().rev() {
+            if let Some((frame, closing)) = self.aside.remove(&entry_sp) {
+                books.reopen(frame.function, frame.line, closing);
+                self.open.push(frame);
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The recorder itself: one arrival after the other.
+//!
+//! Must not know: anything but numbers; see the module's documentation.
+//!
+//! The steps of an arrival are those of "A line event" in the definition of what is measured: frames that are gone are
+//! closed, the arrival's own frame is opened or found, the line that ran is charged, the step is counted, and at an
+//! exit the frame is closed.
+
+use super::arrival::{Arrival, Concurrency, ThreadKey};
+use super::edges::{EdgeCounts, PackedPrevious};
+use super::frames::{Bound, Frame};
+use super::ledger::{Books, FunctionTotal, Ledger, LineTotal};
+use super::recording::{RecordedFunction, RecordedLine, Recording};
+use super::threads::{Thread, Threads};
+use crate::plan::{Exit, FunctionId, InstanceId, LineId, Plan};
+use crate::units::Bytes;
+
+/// Makes a [`Recording`] out of arrivals.
+///
+/// One recorder for each address space: threads share its memory, and a charge is a difference of readings of it.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    sites: Vec<SiteFacts>,
+    /// The lines of all sites, one site after the other.
+    site_lines: Vec<LineId>,
+    ledger: Ledger,
+    edges: EdgeCounts,
+    threads: Threads,
+    arrivals: u64,
+}
+
+/// What an arrival needs of the plan, in one place.
+#[derive(Debug, Clone, Copy)]
+struct SiteFacts {
+    instance: InstanceId,
+    function: FunctionId,
+    declaration: LineId,
+    first_line: u32,
+    lines: u32,
+    entry: Entry,
+    exit: Exit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    No,
+    /// Only calls arrive.
+    Call,
+    /// Calls arrive, and jumps of the frame itself.
+    CallOrLoop,
+}
+
+impl Recorder {
+    /// A recorder that knows the sites of `plan`.
+    pub fn new(plan: &Plan) -> Recorder {
+        let mut recorder = Recorder {
+            sites: Vec::new(),
+            site_lines: Vec::new(),
+            ledger: Ledger::default(),
+            edges: EdgeCounts::default(),
+            threads: Threads::default(),
+            arrivals: 0,
+        };
+        recorder.extend(plan);
+        recorder
+    }
+
+    /// Learns what was added to the ends of the plan's vectors since it was last seen.
+    pub fn extend(&mut self, plan: &Plan) {
+        for site in &plan.sites[self.sites.len()..] {
+            let instance = plan.instance(site.instance);
+            let entry = match (site.entry, instance.entry_reached_by_jump) {
+                (false, _) => Entry::No,
+                (true, false) => Entry::Call,
+                (true, true) => Entry::CallOrLoop,
+            };
+            self.sites.push(SiteFacts {
+                instance: site.instance,
+                function: instance.function,
+                declaration: plan.function(instance.function).declaration,
+                first_line: self.site_lines.len() as u32,
+                lines: site.lines.len() as u32,
+                entry,
+                exit: site.exit,
+            });
+            self.site_lines.extend_from_slice(&site.lines);
+        }
+        self.edges.grow(self.sites.len());
+        self.ledger
+            .functions
+            .resize_with(plan.functions.len(), FunctionTotal::default);
+        self.ledger
+            .lines
+            .resize_with(plan.lines.len(), LineTotal::default);
+    }
+
+    /// Takes an arrival in.
+    ///
+    /// # Panics
+    /// When the site is none of the plan's.
+    pub fn arrive(&mut self, arrival: Arrival) {
+        self.arrivals += 1;
+        self.ledger.now += 1;
+        if arrival.concurrency == Concurrency::Shared {
+            self.ledger.last_shared = self.ledger.now;
+        }
+        let site = self.sites[arrival.site.index()];
+        let mut lines = &self.site_lines[site.first_line as usize..][..site.lines as usize];
+        let Thread { stacks, tally } = self.threads.thread(arrival.thread);
+        let stack = stacks.stack(arrival.stack);
+        let books = &mut Books {
+            ledger: &mut self.ledger,
+            tally,
+            memory: arrival.memory,
+        };
+        let sp = arrival.sp;
+
+        if site.entry == Entry::No {
+            stack.close_below(sp, site.instance, books);
+            if stack.find(sp, site.instance, site.exit, books).is_none() {
+                let Some((&line, further)) = lines.split_first() else {
+                    // A frame that was never seen ends here, or may.
+                    return;
+                };
+                let (entry_sp, bound) = match arrival.entry_sp {
+                    Some(entry_sp) => (entry_sp, Bound::Exact),
+                    None => (sp, Bound::Seen),
+                };
+                // It stands on the first line already: that line has not run, so there is nothing to charge.
+                lines = further;
+                books.open(site.function, line);
+                stack.open.push(Frame {
+                    instance: site.instance,
+                    function: site.function,
+                    entry_sp,
+                    last_sp: sp,
+                    bound,
+                    previous: PackedPrevious::ADOPTED,
+                    line,
+                });
+            }
+        } else {
+            let looping = (site.entry == Entry::CallOrLoop).then_some(site.instance);
+            stack.close_for_call(sp, looping, books);
+            if stack.open.last().is_none_or(|frame| frame.entry_sp != sp) {
+                books.open(site.function, site.declaration);
+                books.called(site.function);
+                stack.open.push(Frame {
+                    instance: site.instance,
+                    function: site.function,
+                    entry_sp: sp,
+                    last_sp: sp,
+                    bound: Bound::Exact,
+                    previous: PackedPrevious::ENTRY,
+                    line: site.declaration,
+                });
+            }
+        }
+
+        let Some(frame) = stack.open.last_mut() else {
+            unreachable!("an arrival has a frame: it was found or opened above");
+        };
+        books.event(site.function);
+        frame.last_sp = sp;
+        self.edges.count(frame.previous, arrival.site);
+        if site.lines > 0 {
+            frame.previous = PackedPrevious::site(arrival.site);
+        }
+        for &line in lines {
+            books.step(frame.line, line);
+            frame.line = line;
+        }
+        match site.exit {
+            Exit::Never => {}
+            Exit::Always => stack.close_innermost(books),
+            Exit::Conditional => stack.put_innermost_aside(books),
+        }
+    }
+
+    /// The process has another thread from now on: charges that span this moment are marked as shared.
+    pub fn thread_started(&mut self) {
+        self.ledger.last_shared = self.ledger.now;
+    }
+
+    /// A thread is gone; its frames end, innermost first.
+    pub fn thread_ended(&mut self, thread: ThreadKey, memory: Bytes) {
+        if let Some(thread) = self.threads.remove(thread) {
+            self.ledger.now += 1;
+            close_thread(thread, &mut self.ledger, memory);
+        }
+    }
+
+    /// Ends all frames and adds up.
+    pub fn finish(mut self, memory: Bytes) -> Recording {
+        self.ledger.now += 1;
+        for thread in self.threads.into_all() {
+            close_thread(thread, &mut self.ledger, memory);
+        }
+        let functions = self.ledger.functions.into_iter().map(|total| RecordedFunction {
+            calls: total.calls,
+            baseline: total.baseline,
+            increment: total.increment,
+            peak: total.peak.get(),
+        });
+        let lines = self.ledger.lines.into_iter().map(|total| RecordedLine {
+            increment: total.increment,
+            memory: total.memory.get(),
+            shared: total.shared,
+        });
+        Recording {
+            functions: functions.collect(),
+            lines: lines.collect(),
+            edges: self.edges,
+            arrivals: self.arrivals,
+        }
+    }
+}
+
+fn close_thread(mut thread: Thread, ledger: &mut Ledger, memory: Bytes) {
+    let books = &mut Books {
+        ledger,
+        tally: &mut thread.tally,
+        memory,
+    };
+    for stack in thread.stacks.iter_mut() {
+        stack.close_all(books);
+    }
+}

@@ -1,0 +1,32 @@
+//! The recorder: turns arrivals at sites into charges of memory to lines.
+//!
+//! Must not know: processes, files, source text, how a site is planted, where a reading of memory comes from.
+//!
+//! ```text
+//! arrive(thread, stack, site, sp, memory)
+//!   │ frames below sp are gone ........ frames   (which activation is this?)
+//!   │ memory - mark to the old line ... ledger   (what did its line cost?)
+//!   ▼ previous site -> this site ...... edges    (how often? counted at the end by `occurrences`)
+//! Recording
+//! ```
+//!
+//! A frame is known by the stack pointer at its entry, where the return address is. What a caller must supply, and how
+//! stacks are told apart, is said at [`Arrival`]; how recursion and overlapping frames are charged, in `ledger.rs`.
+//! Nothing is allocated, and nothing but one small array searched, at an arrival like one seen before.
+
+mod arrival;
+mod edges;
+mod frames;
+mod ledger;
+mod machine;
+mod paged;
+mod recording;
+mod threads;
+
+#[cfg(test)]
+mod tests;
+
+pub use arrival::{Arrival, Concurrency, StackKey, StackPointer, ThreadKey};
+pub use edges::{EdgeCounts, Previous};
+pub use machine::Recorder;
+pub use recording::{RecordedFunction, RecordedLine, Recording};
