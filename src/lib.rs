@@ -11,6 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod occurrences;
 pub mod plan;
 pub mod recorder;
 pub mod units;

@@ -78,6 +78,13 @@ impl Plan {
         index
     }
 
+    pub(crate) fn add_flow(&mut self, sites: &[SiteIndex]) {
+        for pair in sites.windows(2) {
+            let instance = self.site(pair[0]).instance;
+            self.instances[instance.index()].edges.push((pair[0], pair[1]));
+        }
+    }
+
     /// The row of `line` in the table of `function`.
     pub(crate) fn find_line(&self, function: FunctionId, line: u32) -> LineId {
         let same = |planned: &PlannedLine| planned.function == function && planned.line == line;
