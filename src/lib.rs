@@ -13,8 +13,13 @@
 
 pub mod occurrences;
 pub mod plan;
+pub mod profile;
 pub mod recorder;
+pub mod report;
+pub mod source;
 pub mod units;
 
+#[cfg(test)]
+mod goldens;
 #[cfg(test)]
 mod scripted;

@@ -1,0 +1,3 @@
+/* shared */
+#define RELEASE(block) \
+	free(block)
