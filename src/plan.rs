@@ -14,9 +14,7 @@
 
 use std::path::PathBuf;
 
-/// An address as a file states it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FileAddr(pub u64);
+pub use lineprof_dwarf::FileAddr;
 
 macro_rules! index {
     ($(#[$documentation:meta])* $name:ident) => {
