@@ -1,7 +1,8 @@
 /* Proves: a vfork child shares the memory and so the planted sites; it lives, and its parent goes on as before.
    Build: cc -g -O0 -Wl,-z,now
    Profile: work
-   Profile: in_child */
+   Profile: in_child
+   Gcov: what the vfork child runs is counted there as the parent's */
 #define _GNU_SOURCE
 #include <sys/wait.h>
 #include <unistd.h>

@@ -27,7 +27,7 @@ static size_t work(size_t size) //@ function calls=10 increment=0
 {
     Block block(size);          //@ hits=10 increment=819200
     return block.size;          //@ hits=10 increment=0
-}
+} //@ increment=-819200
 
 int main()
 {
