@@ -78,15 +78,29 @@ impl Stack {
 
     /// Closes the frames that are below an arrival in the middle of `instance`, or at its exit.
     pub(super) fn close_below(&mut self, sp: StackPointer, instance: InstanceId, books: &mut Books<'_>) {
-        while let Some(frame) = self.open.last_mut()
+        while let Some(frame) = self.open.last()
             && frame.entry_sp < sp
         {
-            if frame.bound == Bound::Seen && frame.instance == instance {
-                // The stack pointer rises at the end of a function: this is how far up the frame goes at least.
-                frame.entry_sp = sp;
+            let outer = self
+                .open
+                .len()
+                .checked_sub(2)
+                .map(|outer| self.open[outer].entry_sp);
+            if frame.bound == Bound::Seen
+                && frame.instance == instance
+                && outer.is_none_or(|outer| sp < outer)
+            {
+                self.raise_innermost(sp);
                 break;
             }
             self.put_innermost_aside(books);
+        }
+    }
+
+    /// The stack pointer rises at the end of a function: the frame goes at least as far up as `sp`.
+    fn raise_innermost(&mut self, sp: StackPointer) {
+        if let Some(frame) = self.open.last_mut() {
+            frame.entry_sp = sp;
         }
     }
 
@@ -164,6 +178,18 @@ impl Stack {
     pub(super) fn close_all(&mut self, books: &mut Books<'_>) {
         while !self.open.is_empty() {
             self.close_innermost(books);
+        }
+    }
+
+    /// The open frames, as a child process has them after `fork`: they begin anew with its memory.
+    pub(super) fn forked(&self, books: &mut Books<'_>) -> Stack {
+        for frame in &self.open {
+            books.open(frame.function, frame.line);
+        }
+        Stack {
+            key: self.key,
+            open: self.open.clone(),
+            aside: BTreeMap::new(),
         }
     }
 

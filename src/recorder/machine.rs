@@ -190,7 +190,46 @@ impl Recorder {
         }
     }
 
-    /// Ends all frames and adds up.
+    /// A recorder for a child process: `parent` called `fork`, and is the thread `child` there.
+    ///
+    /// The child is in the middle of the same frames. They are no calls of its own, and cost it what happens from here
+    /// on. Nothing else is taken over.
+    pub fn forked(&self, parent: ThreadKey, child: ThreadKey, memory: Bytes) -> Recorder {
+        let mut recorder = Recorder {
+            sites: self.sites.clone(),
+            site_lines: self.site_lines.clone(),
+            ledger: Ledger {
+                now: 1,
+                ..Ledger::default()
+            },
+            edges: EdgeCounts::default(),
+            threads: Threads::default(),
+            arrivals: 0,
+        };
+        recorder.edges.grow(self.sites.len());
+        recorder
+            .ledger
+            .functions
+            .resize_with(self.ledger.functions.len(), FunctionTotal::default);
+        recorder
+            .ledger
+            .lines
+            .resize_with(self.ledger.lines.len(), LineTotal::default);
+        if let Some(parent) = self.threads.get(parent) {
+            let Thread { stacks, tally } = recorder.threads.thread(child);
+            let books = &mut Books {
+                ledger: &mut recorder.ledger,
+                tally,
+                memory,
+            };
+            for stack in parent.stacks.iter() {
+                stacks.push(stack.forked(books));
+            }
+        }
+        recorder
+    }
+
+    /// Ends all frames and adds up. A report in between is made from a clone.
     pub fn finish(mut self, memory: Bytes) -> Recording {
         self.ledger.now += 1;
         for thread in self.threads.into_all() {

@@ -221,6 +221,54 @@ fn an_adopted_frame_does_not_take_the_arrivals_of_its_caller() {
 }
 
 #[test]
+fn an_adopted_frame_does_not_outgrow_the_frame_it_is_in() {
+    let mut plan = Plan::default();
+    let f = function(&mut plan, "f", 1, 2);
+    let g = function(&mut plan, "g", 10, 2);
+    let mut thread = Thread::new(&plan);
+    thread.arrive(f.entry, 400, 0).arrive(g.body[0], 300, 5);
+    // Another g, further out: both frames that were open are gone.
+    thread.arrive(g.body[1], 450, 1).arrive(g.exit, 460, 20);
+    let recording = thread.finish();
+    assert_eq!(recording.function(f.id).increment, Change(6));
+    assert_eq!(recording.increment(&plan, g.id, 11), 1);
+    assert_eq!(recording.increment(&plan, g.id, 12), 20);
+}
+
+#[test]
+fn a_forked_child_goes_on_in_the_frames_of_its_parent() {
+    let mut plan = Plan::default();
+    let f = function(&mut plan, "f", 1, 2);
+    let mut recorder = Recorder::new(&plan);
+    let arrive = |recorder: &mut Recorder, thread, site, sp, memory| {
+        recorder.arrive(Arrival::new(
+            ThreadKey(thread),
+            site,
+            StackPointer(sp),
+            Bytes(memory),
+        ));
+    };
+    arrive(&mut recorder, 1, f.entry, 500, 1000);
+    arrive(&mut recorder, 1, f.body[0], 400, 1000);
+    let mut child = recorder.forked(ThreadKey(1), ThreadKey(2), Bytes(300));
+    arrive(&mut child, 2, f.body[1], 400, 310);
+    arrive(&mut child, 2, f.exit, 500, 350);
+    let child = child.finish(Bytes(350));
+    assert_eq!(child.function(f.id).calls, 0);
+    assert_eq!(child.function(f.id).baseline, Some(Bytes(300)));
+    assert_eq!(child.function(f.id).increment, Change(50));
+    assert_eq!(
+        [1, 2, 3].map(|line| child.increment(&plan, f.id, line)),
+        [0, 10, 40]
+    );
+    assert_eq!(
+        child.edges.into_site(f.body[1]).collect::<Vec<_>>(),
+        [(Previous::Site(f.body[0]), 1)]
+    );
+    assert_eq!(recorder.finish(Bytes(1000)).function(f.id).increment, Change(0));
+}
+
+#[test]
 fn an_exit_of_a_frame_that_was_never_seen_is_nothing() {
     let mut plan = Plan::default();
     let (_, instance) = plan.add_function("f", 1);

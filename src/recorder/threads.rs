@@ -37,6 +37,14 @@ impl Stacks {
         &mut self.all[self.latest]
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Stack> {
+        self.all.iter()
+    }
+
+    pub(super) fn push(&mut self, stack: Stack) {
+        self.all.push(stack);
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stack> {
         self.all.iter_mut()
     }
@@ -65,6 +73,13 @@ impl Threads {
             };
         }
         &mut self.threads[self.latest]
+    }
+
+    pub(super) fn get(&self, key: ThreadKey) -> Option<&Thread> {
+        self.keys
+            .binary_search(&key)
+            .ok()
+            .map(|place| &self.threads[place])
     }
 
     pub(super) fn remove(&mut self, key: ThreadKey) -> Option<Thread> {
