@@ -285,3 +285,6 @@ pub fn refused(plan: &Plan) -> Vec<Refused> {
 pub fn path_text(path: &Path) -> String {
     escape::valid(path.as_os_str().as_encoded_bytes())
 }
+
+#[cfg(test)]
+mod tests;
