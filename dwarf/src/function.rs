@@ -32,7 +32,8 @@ pub struct Query {
 pub struct Function {
     /// Readable path without template and generic arguments: `ns::Widget::draw`, `mycrate::index::build`.
     pub name: String,
-    /// Where it is declared: at the definition where the debug information has that line.
+    /// Where it is declared: at the definition where the debug information has that line; for functions
+    /// without a declaration (gcc's lambdas), the line of the entry.
     pub declaration: Option<SourceLine>,
     /// Its out-of-line code, at least one, by entry address.
     pub instances: Vec<Instance>,
@@ -86,8 +87,8 @@ pub(crate) struct Identity {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Declared {
     At(SourceLine),
-    /// Nothing is known; functions of different units are then different.
-    Unknown(UnitId),
+    /// Nothing is known; then the entry is what tells functions of one name apart.
+    Unknown(UnitId, usize),
 }
 
 impl Declared {
@@ -97,7 +98,7 @@ impl Declared {
                 file: Arc::clone(&line.file),
                 line: line.line,
             }),
-            Declared::Unknown(_) => None,
+            Declared::Unknown(..) => None,
         }
     }
 }

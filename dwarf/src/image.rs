@@ -72,13 +72,21 @@ pub(crate) struct AltLink {
     pub(crate) build_id: Vec<u8>,
 }
 
-/// A function symbol's place.
+/// Whether a file has a symbol table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Symbols {
     Present,
     Absent,
 }
 
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Loadable,
+    Supplementary,
+}
+
+/// An ELF file.
 #[derive(Debug)]
 pub(crate) struct Image {
     path: PathBuf,
@@ -93,13 +101,24 @@ pub(crate) struct Image {
 }
 
 impl Image {
+    /// A program, a shared object or a debug file of one.
     pub(crate) fn open(path: &Path) -> Result<Image, Error> {
+        Image::open_as(path, Role::Loadable)
+    }
+
+    /// A supplementary debug file: dwz writes it as `ET_REL`.
+    pub(crate) fn open_supplementary(path: &Path) -> Result<Image, Error> {
+        Image::open_as(path, Role::Supplementary)
+    }
+
+    fn open_as(path: &Path, role: Role) -> Result<Image, Error> {
         let mapped = Mapped::open(path)?;
         check_identity(path, &mapped)?;
         let file = ElfFile64::<LittleEndian>::parse(&*mapped).map_err(|source| Error::elf(path, source))?;
         let kind = match file.elf_header().e_type(LittleEndian) {
             elf::ET_EXEC => Kind::FixedAddress,
             elf::ET_DYN => Kind::Relocatable,
+            elf::ET_REL if role == Role::Supplementary => Kind::Relocatable,
             _ => return Err(Error::new(Operation::ReadElf, path, ErrorKind::NotLoadable)),
         };
         let segments = segments(&file);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::address::{AddrRange, FileAddr};
 use crate::debug_info::{DebugInfo, LoadedUnit};
-use crate::source_path::{SourcePath, file_of};
+use crate::source_path::{SourceLine, SourcePath, file_of};
 
 /// Rows of one unit; the largest known unit has 2 million.
 const MOST_ROWS: usize = 50_000_000;
@@ -92,6 +92,21 @@ impl LineTable {
             });
         }
         Ok(table)
+    }
+
+    /// File and line of the first row at an address that has a line.
+    pub(crate) fn line_at(&self, address: FileAddr) -> Option<SourceLine> {
+        let first = self.rows.partition_point(|row| row.address < address.0);
+        let mut here = self
+            .rows
+            .iter()
+            .skip(first)
+            .take_while(|row| row.address == address.0);
+        let row = here.find(|row| row.line != 0)?;
+        Some(SourceLine {
+            file: Arc::clone(self.files.get(&row.file)?),
+            line: row.line,
+        })
     }
 
     /// The rows inside `ranges`, which are sorted and do not overlap.

@@ -39,7 +39,7 @@ pub(crate) struct Chain<'a> {
     pub(crate) linkage_name: Option<&'a [u8]>,
     file: Option<(Rc<LoadedUnit<'a>>, u64)>,
     line: Option<u64>,
-    last: Place<'a>,
+    pub(crate) last: Place<'a>,
 }
 
 /// What was worked out before.
@@ -187,7 +187,8 @@ impl<'i, 'a> Resolver<'i, 'a> {
         Some(SourceLine { file, line })
     }
 
-    fn file(&self, unit: &LoadedUnit<'a>, index: u64) -> Option<Arc<SourcePath>> {
+    /// The source file that `index` names in a unit's line table.
+    pub(crate) fn file(&self, unit: &LoadedUnit<'a>, index: u64) -> Option<Arc<SourcePath>> {
         if let Some(known) = self.files.borrow().get(&(unit.id, index)) {
             return known.clone();
         }

@@ -11,6 +11,7 @@
 //!   └─ no literal (glob, regex, file) ──┴─► entries ─► chain ─► leaf test ─► path ─► match ─► group
 //! ```
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
@@ -19,6 +20,7 @@ use crate::candidates::{self, Candidates};
 use crate::debug_info::{Book, DebugInfo, LoadedUnit, UnitId};
 use crate::function::{Declared, Found, Function, Identity, InlinedFunction, Instance, Query};
 use crate::image::Image;
+use crate::lines::LineTable;
 use crate::optimised::is_optimised;
 use crate::pattern::{Candidate, Pattern};
 use crate::ranges::{self, Entry};
@@ -109,7 +111,7 @@ impl Wanted<'_> {
 impl<'a> Search<'_, 'a> {
     pub(crate) fn run(&self, extent: Extent) -> Found {
         let mut groups = Groups::default();
-        let symbols = std::cell::OnceCell::new();
+        let symbols = OnceCell::new();
         let entries = || symbols.get_or_init(|| symbols::entries(&[self.image, self.debug]));
         for id in self.units(extent) {
             if let Some(unit) = self.read(id) {
@@ -194,19 +196,12 @@ impl<'a> Search<'_, 'a> {
             .get(node)
             .is_some_and(|node| node.tag == gimli::DW_TAG_subprogram);
         is_function
-            && self.leaf_passes(&self.resolver.chain(Place {
-                unit: Rc::clone(unit),
-                node,
-            }))
-    }
-
-    fn leaf_passes(&self, chain: &Option<Chain<'a>>) -> bool {
-        let passes = |name: Option<&[u8]>| {
-            name.is_some_and(|name| self.wanted.may_match_leaf(&String::from_utf8_lossy(name)))
-        };
-        chain
-            .as_ref()
-            .is_some_and(|chain| passes(chain.name) || passes(chain.linkage_name))
+            && self
+                .passing(Place {
+                    unit: Rc::clone(unit),
+                    node,
+                })
+                .is_some()
     }
 
     fn collect<'s>(
@@ -215,12 +210,18 @@ impl<'a> Search<'_, 'a> {
         groups: &mut Groups,
         entries: &impl Fn() -> &'s HashSet<FileAddr>,
     ) {
+        let lines = OnceCell::new();
+        let line_at = |address| {
+            let table = lines.get_or_init(|| LineTable::read(self.info(), unit).ok());
+            table.as_ref().and_then(|table| table.line_at(address))
+        };
+        let mut undeclared: HashMap<(UnitId, usize), Identity> = HashMap::new();
         let mut optimised = None;
         for (node, facts) in unit.tree.nodes.iter().enumerate() {
             let Some(facts) = facts.facts.as_ref().filter(|facts| facts.has_code()) else {
                 continue;
             };
-            let Some((identity, chain, name)) = self.selected(Place {
+            let Some(chain) = self.passing(Place {
                 unit: Rc::clone(unit),
                 node,
             }) else {
@@ -237,6 +238,15 @@ impl<'a> Search<'_, 'a> {
                     starts.find(|start| entries().contains(start)).unwrap_or(first)
                 }
             };
+            let declared = self.resolver.declaration(&chain);
+            let is_declared = declared.is_some();
+            let declaration = declared.or_else(|| line_at(entry));
+            let Some((identity, name)) = self.selected(&chain, declaration) else {
+                continue;
+            };
+            if !is_declared {
+                undeclared.insert(root(&chain), identity.clone());
+            }
             let optimised = *optimised.get_or_insert_with(|| is_optimised(self.info(), unit));
             let linkage_name = chain
                 .linkage_name
@@ -254,24 +264,35 @@ impl<'a> Search<'_, 'a> {
             }
         }
         for (&link, &copies) in &unit.tree.inlined {
-            let origin = self.resolver.follow(unit, link);
-            let selected = origin.and_then(|place| self.selected(place));
-            if let Some((_, _, inlined)) = selected.and_then(|(identity, ..)| groups.group(identity)) {
+            let Some(chain) = self
+                .resolver
+                .follow(unit, link)
+                .and_then(|place| self.passing(place))
+            else {
+                continue;
+            };
+            let identity = match (self.resolver.declaration(&chain), undeclared.get(&root(&chain))) {
+                (None, Some(identity)) => Some(identity.clone()),
+                (declaration, _) => self.selected(&chain, declaration).map(|(identity, _)| identity),
+            };
+            if let Some((_, _, inlined)) = identity.and_then(|identity| groups.group(identity)) {
                 *inlined += copies;
             }
         }
     }
 
-    /// The function of an entry, if it is wanted: identity, chain and full name.
-    fn selected(&self, place: Place<'a>) -> Option<(Identity, Chain<'a>, String)> {
-        let id = place.unit.id;
-        let chain = Some(self.resolver.chain(place)?);
-        if !self.leaf_passes(&chain) {
-            return None;
-        }
-        let chain = chain?;
-        let name = self.resolver.name(&chain)?;
-        let declaration = self.resolver.declaration(&chain);
+    /// The entry's chain, when the function's own name can match.
+    fn passing(&self, place: Place<'a>) -> Option<Chain<'a>> {
+        let chain = self.resolver.chain(place)?;
+        let passes = |name: Option<&[u8]>| {
+            name.is_some_and(|name| self.wanted.may_match_leaf(&String::from_utf8_lossy(name)))
+        };
+        (passes(chain.name) || passes(chain.linkage_name)).then_some(chain)
+    }
+
+    /// The function of a chain and the instance's full name, if it is wanted.
+    fn selected(&self, chain: &Chain<'a>, declaration: Option<SourceLine>) -> Option<(Identity, String)> {
+        let name = self.resolver.name(chain)?;
         let linkage_name = chain.linkage_name.map(String::from_utf8_lossy);
         let candidate = Candidate {
             name: &name,
@@ -280,16 +301,22 @@ impl<'a> Search<'_, 'a> {
         if !self.wanted.selects(&candidate, declaration.as_ref()) {
             return None;
         }
-        let declared = declaration.map_or(Declared::Unknown(id), Declared::At);
+        let (unit, offset) = root(chain);
+        let declared = declaration.map_or(Declared::Unknown(unit, offset), Declared::At);
         Some((
             Identity {
                 name: name.plain(),
                 declared,
             },
-            chain,
             name.full(),
         ))
     }
+}
+
+/// Where the last entry of a chain is.
+fn root(chain: &Chain<'_>) -> (UnitId, usize) {
+    let node = chain.last.unit.tree.nodes.get(chain.last.node);
+    (chain.last.unit.id, node.map_or(0, |node| node.offset))
 }
 
 fn finish(groups: Groups) -> Found {

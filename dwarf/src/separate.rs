@@ -129,5 +129,5 @@ pub(crate) fn supplementary_file(image: &Image, search: &DebugSearch) -> Option<
         |found: &Image| found.id() != image.id() && found.build_id() == Some(link.build_id.as_slice());
     candidates
         .iter()
-        .find_map(|path| Image::open(path).ok().filter(right))
+        .find_map(|path| Image::open_supplementary(path).ok().filter(right))
 }
