@@ -25,6 +25,9 @@ pub(crate) type Slice<'a> = EndianSlice<'a, LittleEndian>;
 /// Units of one file; real programs have thousands, a hostile file of empty units has no end of them.
 const MOST_UNITS: usize = 4 << 20;
 
+/// Longer names are cut.
+const LONGEST_NAME: usize = 64 << 10;
+
 /// Which file a unit is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Book {
@@ -272,6 +275,13 @@ impl<'a> DebugInfo<'a> {
 
     pub(crate) fn string(&self, unit: &LoadedUnit<'a>, value: AttributeValue<Slice<'a>>) -> Option<&'a [u8]> {
         let dwarf = self.dwarf(unit.id.book);
+        if let AttributeValue::DebugStrRef(offset) = value {
+            // Not by gimli, which looks for the end however far it is: a hostile file names one string of
+            // megabytes from each of a million entries.
+            let rest = dwarf.debug_str.reader().slice().get(offset.0..)?;
+            let rest = rest.get(..rest.len().min(LONGEST_NAME))?;
+            return rest.get(..memchr::memchr(0, rest).unwrap_or(rest.len()));
+        }
         dwarf
             .attr_string(&unit.unit, value)
             .ok()

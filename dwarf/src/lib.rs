@@ -15,6 +15,7 @@
 #![deny(unsafe_code)]
 
 mod address;
+mod alias;
 mod candidates;
 mod debug_info;
 mod error;

@@ -338,4 +338,32 @@ mod tests {
         );
         assert_eq!(parameters("main"), None);
     }
+
+    #[test]
+    fn names_of_any_shape_do_not_panic() {
+        let pieces = [
+            "<", ">", "::", ":", "operator", "(", ")", "{", "}", "-", "!", " as ", "é", "impl ", " for ", "a",
+        ];
+        let mut number = 1_u64;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..12 {
+                number = number
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                text.push_str(pieces[(number >> 60) as usize]);
+            }
+            let parts: Vec<String> = split(&text).into_iter().map(str::to_string).collect();
+            assert_eq!(parts.join("::"), text);
+            let mut name = QualifiedName { parts };
+            assert!(text.starts_with(base(&text)));
+            name.resolve_impl(Some(&text));
+            let _ = (
+                name.plain(),
+                name.through_type(),
+                parameter_list(&text),
+                parameters(&text),
+            );
+        }
+    }
 }

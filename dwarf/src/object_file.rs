@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::address::{AddrRange, FileAddr};
+use crate::alias;
 use crate::debug_info::{DebugInfo, UnitId};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::frame::{self, FrameRule};
@@ -208,13 +209,18 @@ impl ObjectFile {
 
     fn search(&self, wanted: Wanted<'_>, extent: Extent) -> Result<Found, Error> {
         let info = self.debug_info()?;
-        let search = Search {
-            image: &self.image,
-            debug: self.debug_image(),
-            resolver: Resolver::new(&info),
-            wanted,
-        };
-        let found = search.run(extent);
+        let images = [&self.image, self.debug_image()];
+        let search = Search::new(images, Resolver::new(&info), wanted);
+        let mut found = search.run(extent);
+        if let Wanted::Query(query) = search.wanted {
+            let unmatched = search.unmatched();
+            let by_name = |query: &Query| {
+                let resolver = Resolver::new(&info);
+                let search = Search::new(images, resolver, Wanted::Query(query));
+                Ok::<_, Error>(search.run(extent))
+            };
+            alias::add(&mut found, query, &unmatched, &images, by_name)?;
+        }
         self.note_damage(&info);
         if found.functions.is_empty() && found.inlined_only.is_empty() && info.is_split() {
             return Err(Error::new(

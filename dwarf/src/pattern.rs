@@ -11,13 +11,17 @@
 //! | `/^vfs_(read\|write)$/` | paths in which the regular expression is found |
 //! | `file.c:name`, `src/*.c:work` | the same, only where the declaration is in such a file |
 //!
-//! A pattern without `::` also selects the function of exactly this linkage name.
+//! A pattern without `::` also selects the function of exactly this linkage name and, when it selects nothing
+//! else, the function of which it is another symbol (`malloc` is an alias of glibc's `__libc_malloc`).
 
 use std::path::Path;
 use std::str::FromStr;
 
 use crate::glob;
 use crate::name::{QualifiedName, base, base_of_part, parameter_list, parameters, split, without_space};
+
+/// Tails of a path a glob is tried on; a hostile name is nothing but colons.
+const MOST_TAILS: usize = 256;
 
 /// A pattern for names of functions.
 #[derive(Clone, Debug)]
@@ -199,6 +203,33 @@ impl Pattern {
         (base.chars().all(plain) && !base.starts_with("operator")).then_some(base)
     }
 
+    /// The pattern as one symbol's name, when it can be one.
+    pub(crate) fn symbol_name(&self) -> Option<&str> {
+        match &self.name {
+            NamePattern::Path {
+                linkage_name,
+                parameters: None,
+                ..
+            } => linkage_name.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// A pattern for the function that has exactly this symbol.
+    pub(crate) fn for_symbol(&self, name: &str) -> Pattern {
+        let parts = vec![PartPattern::new(name)];
+        let name = NamePattern::Path {
+            parts,
+            parameters: None,
+            linkage_name: Some(name.to_string()),
+        };
+        Pattern {
+            text: self.text.clone(),
+            file: self.file.clone(),
+            name,
+        }
+    }
+
     /// Whether a function whose own or linkage name is `leaf` can match at all.
     pub(crate) fn may_match_leaf(&self, leaf: &str) -> bool {
         self.literal().is_none_or(|literal| base(leaf) == literal)
@@ -251,7 +282,7 @@ fn tail_matches(parts: &[PartPattern], name: &QualifiedName) -> bool {
 
 fn tail_globs(glob: &str, text: &str) -> bool {
     let mut from = 0;
-    for part in split(text) {
+    for part in split(text).into_iter().take(MOST_TAILS) {
         if glob::matches(glob.as_bytes(), &text.as_bytes()[from..]) {
             return true;
         }

@@ -11,7 +11,7 @@
 //!   └─ no literal (glob, regex, file) ──┴─► entries ─► chain ─► leaf test ─► path ─► match ─► group
 //! ```
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
@@ -46,11 +46,13 @@ pub(crate) enum Wanted<'q> {
 /// A search of one program.
 pub(crate) struct Search<'i, 'a> {
     /// Where the code is.
-    pub(crate) image: &'a Image,
+    image: &'a Image,
     /// Where the debug information is, the same file or another.
-    pub(crate) debug: &'a Image,
-    pub(crate) resolver: Resolver<'i, 'a>,
+    debug: &'a Image,
+    resolver: Resolver<'i, 'a>,
     pub(crate) wanted: Wanted<'i>,
+    /// For each pattern, whether it selected anything.
+    matched: RefCell<Vec<bool>>,
 }
 
 /// Functions as they are put together.
@@ -90,7 +92,13 @@ impl Wanted<'_> {
         }
     }
 
-    fn selects(&self, candidate: &Candidate<'_>, declaration: Option<&SourceLine>) -> bool {
+    /// Whether the function is wanted; `matched` is set for each pattern that it matches.
+    fn selects(
+        &self,
+        candidate: &Candidate<'_>,
+        declaration: Option<&SourceLine>,
+        matched: &mut [bool],
+    ) -> bool {
         let query = match self {
             Wanted::InFiles(keep) => return declaration.is_some_and(|line| keep(&line.file)),
             Wanted::Query(query) => query,
@@ -104,11 +112,47 @@ impl Wanted<'_> {
         };
         let everything = query.patterns.is_empty() && query.files.is_empty();
         let in_files = || path.is_some_and(|path| query.files.iter().any(|file| file.matches(path)));
-        (everything || query.patterns.iter().any(one) || in_files()) && !query.exclude.iter().any(one)
+        let mut by_pattern = false;
+        for (pattern, matched) in query.patterns.iter().zip(matched) {
+            if one(pattern) {
+                *matched = true;
+                by_pattern = true;
+            }
+        }
+        (everything || by_pattern || in_files()) && !query.exclude.iter().any(one)
     }
 }
 
-impl<'a> Search<'_, 'a> {
+impl<'i, 'a> Search<'i, 'a> {
+    /// A search of the program whose code is in the first image and whose debug information is in the second.
+    pub(crate) fn new(images: [&'a Image; 2], resolver: Resolver<'i, 'a>, wanted: Wanted<'i>) -> Self {
+        let patterns = match wanted {
+            Wanted::Query(query) => query.patterns.len(),
+            Wanted::InFiles(_) => 0,
+        };
+        let [image, debug] = images;
+        Search {
+            image,
+            debug,
+            resolver,
+            wanted,
+            matched: RefCell::new(vec![false; patterns]),
+        }
+    }
+
+    /// The patterns that selected nothing so far.
+    pub(crate) fn unmatched(&self) -> Vec<&'i Pattern> {
+        let Wanted::Query(query) = self.wanted else {
+            return Vec::new();
+        };
+        let matched = self.matched.borrow();
+        let pairs = query.patterns.iter().zip(matched.iter());
+        pairs
+            .filter(|(_, matched)| !**matched)
+            .map(|(pattern, _)| pattern)
+            .collect()
+    }
+
     pub(crate) fn run(&self, extent: Extent) -> Found {
         let mut groups = Groups::default();
         let symbols = OnceCell::new();
@@ -298,7 +342,10 @@ impl<'a> Search<'_, 'a> {
             name: &name,
             linkage_name: linkage_name.as_deref(),
         };
-        if !self.wanted.selects(&candidate, declaration.as_ref()) {
+        if !self
+            .wanted
+            .selects(&candidate, declaration.as_ref(), &mut self.matched.borrow_mut())
+        {
             return None;
         }
         let (unit, offset) = root(chain);

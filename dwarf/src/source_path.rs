@@ -4,6 +4,7 @@
 //! it is the one that was compiled, is for the reader of source text to find out (the MD5 helps).
 
 use std::ffi::OsStr;
+use std::hash::{Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -13,10 +14,26 @@ use gimli::{AttributeValue, FileEntry, LineProgramHeader};
 use crate::debug_info::{DebugInfo, LoadedUnit, Slice};
 
 /// A source file: compilation directory, include directory and file name joined.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+///
+/// Two are equal when their paths are: one unit may add an MD5 that another leaves out.
+#[derive(Clone, Debug)]
 pub struct SourcePath {
     path: PathBuf,
     md5: Option<[u8; 16]>,
+}
+
+impl PartialEq for SourcePath {
+    fn eq(&self, other: &SourcePath) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for SourcePath {}
+
+impl Hash for SourcePath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.path.hash(state);
+    }
 }
 
 impl SourcePath {

@@ -1,47 +1,85 @@
-//! Function symbols' addresses.
+//! Function symbols' addresses and names.
 //!
 //! Must not know: DWARF. Used where debug information gives a function several ranges and does not say in which
-//! one calls arrive.
+//! one calls arrive, and for aliases: `malloc` is a symbol, the function is called `__libc_malloc`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::address::FileAddr;
 use crate::image::Image;
 
 /// `Elf64_Sym` (gabi, Symbol Table).
 const SYMBOL_SIZE: usize = 24;
+/// A longer name is not looked at: hostile tables name one huge string from every symbol.
+const LONGEST_NAME: usize = 64 << 10;
 const STT_FUNC: u8 = 2;
 const STT_GNU_IFUNC: u8 = 10;
+
+/// A function symbol.
+struct Symbol<'a> {
+    name: &'a [u8],
+    address: FileAddr,
+}
 
 /// Addresses at which functions begin, the compiler's cold parts left out.
 pub(crate) fn entries(images: &[&Image]) -> HashSet<FileAddr> {
     let mut found = HashSet::new();
-    for image in images {
-        for (table, names) in [(".symtab", ".strtab"), (".dynsym", ".dynstr")] {
-            // Without symbols the first range is taken; a broken table is as none.
-            if let (Ok(table), Ok(names)) = (image.section(table), image.section(names)) {
-                found.extend(
-                    table
-                        .chunks_exact(SYMBOL_SIZE)
-                        .filter_map(|symbol| entry(symbol, names)),
-                );
-            }
+    each(images, |symbol| {
+        // gcc and clang: `f.cold`, `f.cold.1`.
+        if memchr::memmem::find(symbol.name, b".cold").is_none() {
+            found.insert(symbol.address);
         }
-    }
+    });
     found
 }
 
-fn entry(symbol: &[u8], names: &[u8]) -> Option<FileAddr> {
-    let kind = symbol.get(4)? & 0xf;
-    if kind != STT_FUNC && kind != STT_GNU_IFUNC {
+/// The other names of the functions called `name`, by address.
+pub(crate) fn aliases(images: &[&Image], name: &str) -> BTreeMap<FileAddr, BTreeSet<String>> {
+    let mut addresses = BTreeMap::new();
+    each(images, |symbol| {
+        if symbol.name == name.as_bytes() {
+            addresses.insert(symbol.address, BTreeSet::new());
+        }
+    });
+    if !addresses.is_empty() {
+        each(images, |symbol| {
+            if let Some(names) = addresses.get_mut(&symbol.address)
+                && symbol.name != name.as_bytes()
+            {
+                names.insert(String::from_utf8_lossy(symbol.name).into_owned());
+            }
+        });
+    }
+    addresses
+}
+
+fn each<'a>(images: &[&'a Image], mut take: impl FnMut(Symbol<'a>)) {
+    for image in images {
+        for (table, names) in [(".symtab", ".strtab"), (".dynsym", ".dynstr")] {
+            // Symbols only help; a broken table is as none.
+            if let (Ok(table), Ok(names)) = (image.section(table), image.section(names)) {
+                table
+                    .chunks_exact(SYMBOL_SIZE)
+                    .filter_map(|bytes| symbol(bytes, names))
+                    .for_each(&mut take);
+            }
+        }
+    }
+}
+
+fn symbol<'a>(bytes: &[u8], names: &'a [u8]) -> Option<Symbol<'a>> {
+    let kind = bytes.get(4)? & 0xf;
+    // st_shndx 0: defined in another file.
+    let defined = bytes.get(6..8)? != [0, 0];
+    if !defined || (kind != STT_FUNC && kind != STT_GNU_IFUNC) {
         return None;
     }
-    let name = u32::from_le_bytes(symbol.get(..4)?.try_into().ok()?);
+    let name = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?);
     let rest = names.get(name as usize..)?;
+    let rest = rest.get(..rest.len().min(LONGEST_NAME))?;
     let name = rest.get(..memchr::memchr(0, rest)?)?;
-    // gcc and clang: `f.cold`, `f.cold.1`.
-    if memchr::memmem::find(name, b".cold").is_some() {
-        return None;
-    }
-    Some(FileAddr(u64::from_le_bytes(symbol.get(8..16)?.try_into().ok()?)))
+    Some(Symbol {
+        name,
+        address: FileAddr(u64::from_le_bytes(bytes.get(8..16)?.try_into().ok()?)),
+    })
 }

@@ -358,3 +358,18 @@ fn main() { //@ main
         assert!(find_one(&fast, "prog::main").instances[0].optimised);
     }
 }
+
+#[test]
+fn aliases_find_the_function_they_stand_for() {
+    let shop = Workshop::new();
+    let source = "int real_name(int n) { return n; }
+int other_name(int n) __attribute__((alias(\"real_name\")));
+int main(int argc, char **argv) { (void)argv; return other_name(argc); }
+";
+    shop.write("prog.c", source);
+    shop.run("gcc -O0 -g -o prog prog.c");
+    let file = shop.open("prog");
+    assert_eq!(find_one(&file, "other_name").name, "real_name");
+    let both = file.functions(&query(&["other_name", "real_name"])).unwrap();
+    assert_eq!((both.len(), both[0].instances.len()), (1, 1));
+}
