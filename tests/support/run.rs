@@ -146,6 +146,11 @@ impl Running {
         nix::sys::signal::kill(self.group, signal).expect("an own process that was not waited for exists");
     }
 
+    /// Sends a signal to its whole process group, as a terminal does.
+    pub(crate) fn signal_group(&self, signal: Signal) {
+        killpg(self.group, signal).expect("an own process that was not waited for exists");
+    }
+
     /// Closes its input, waits for its end, and gives back all that it wrote and was not heard yet.
     ///
     /// # Panics
