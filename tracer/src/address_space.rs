@@ -1,0 +1,240 @@
+//! The memory that breakpoints live in: its sites, its scratch, and the one place that writes code.
+//!
+//! Must not know: threads' states, events. Sites belong to an address space, not to a thread or a
+//! process: vfork and `CLONE_VM` share it, fork copies it, exec replaces it (rr, `AddressSpace`).
+
+use crate::addr::{RemoteAddr, RemoteRange};
+use crate::arch::{BREAKPOINT, MAX_INSTRUCTION};
+use crate::ids::{SiteId, Tid};
+use crate::remote_call::remote_call;
+use crate::scratch::{self, Found, Scratch};
+use crate::site::{Refused, SiteRequest, SiteTable, Way};
+use crate::sys::procfs::{Mapping, Seccomp};
+use crate::sys::{Answer, Kernel};
+use nix::errno::Errno;
+
+/// Which engine runs the instructions under the sites.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// The cheapest that each site allows.
+    #[default]
+    Auto,
+    /// From a copy wherever the instruction can be moved, else in place.
+    Displaced,
+    /// In place, always: the reference.
+    InPlace,
+}
+
+/// Two sites further apart than this get slots of their own.
+const CLUSTER: u64 = 1 << 30;
+
+/// The sites of one memory.
+#[derive(Debug)]
+pub(crate) struct AddressSpace {
+    pub(crate) sites: SiteTable,
+    scratches: Vec<Scratch>,
+    engine: Engine,
+}
+
+impl AddressSpace {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self {
+            sites: SiteTable::default(),
+            scratches: Vec::new(),
+            engine,
+        }
+    }
+
+    /// Plants one site an address; the answers come in the order of the requests.
+    ///
+    /// *State*: threads may run: each write is one byte, at an instruction boundary.
+    pub(crate) fn plant<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        by: Tid,
+        requests: &[SiteRequest],
+    ) -> Answer<Vec<Result<SiteId, Refused>>> {
+        let mappings = kernel.mappings(by)?;
+        let code: Vec<&Mapping> = mappings
+            .iter()
+            .filter(|m| m.executable && !m.shared && m.inode != 0)
+            .collect();
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            let inside = code.iter().any(|m| m.range.contains(request.address));
+            answers.push(if inside {
+                self.plant_one(kernel, by, request)
+            } else {
+                Err(Refused::NotCode)
+            });
+        }
+        Ok(answers)
+    }
+
+    fn plant_one<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        by: Tid,
+        request: &SiteRequest,
+    ) -> Result<SiteId, Refused> {
+        if let Some(id) = self.sites.at(request.address) {
+            return Ok(id);
+        }
+        let length = request.instruction.len();
+        if length == 0 || length > MAX_INSTRUCTION {
+            return Err(Refused::Undecodable);
+        }
+        let mut memory = [0; MAX_INSTRUCTION];
+        let memory = &mut memory[..length];
+        match kernel.read_memory(by, request.address, memory) {
+            Ok(read) if read == length => {}
+            Ok(_) | Err(_) => return Err(Refused::NotCode),
+        }
+        // A site of ours may lie inside this instruction only if the rows overlap; it is masked all the same.
+        self.sites.mask(request.address, memory);
+        if memory[0] == BREAKPOINT {
+            return Err(Refused::ForeignBreakpoint);
+        }
+        if *memory != *request.instruction {
+            return Err(Refused::Changed);
+        }
+        if kernel.write_memory(by, request.address, &[BREAKPOINT]).is_err() {
+            return Err(Refused::WriteRefused);
+        }
+        Ok(self.sites.add(request.address, request.instruction.clone()))
+    }
+
+    /// Puts the original bytes back wherever ours still stand; `by` is a thread with this memory or a copy of it.
+    ///
+    /// A byte that is not ours any more is left: the program has put other code there.
+    pub(crate) fn restore<K: Kernel>(&self, kernel: &mut K, by: Tid) -> Answer<()> {
+        for site in self.sites.all() {
+            let mut byte = [0];
+            match kernel.read_memory(by, site.address, &mut byte) {
+                Ok(1) if byte[0] == BREAKPOINT => {
+                    kernel.write_memory(by, site.address, &site.original[..1])?;
+                }
+                Err(Errno::ESRCH) => return Err(Errno::ESRCH),
+                // Unmapped meanwhile, or rewritten by the program.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Lifts one site for a step.
+    pub(crate) fn lift<K: Kernel>(&self, kernel: &mut K, by: Tid, id: SiteId) -> Answer<()> {
+        let site = self.sites.get(id);
+        kernel.write_memory(by, site.address, &site.original[..1])
+    }
+
+    /// Plants a lifted site again.
+    pub(crate) fn plant_again<K: Kernel>(&self, kernel: &mut K, by: Tid, id: SiteId) -> Answer<()> {
+        kernel.write_memory(by, self.sites.get(id).address, &[BREAKPOINT])
+    }
+
+    /// How the instruction under `id` is run. The first hit decides for all sites planted so far.
+    ///
+    /// *State*: `tid` is in the signal-delivery-stop of its hit, with its pc at the site.
+    pub(crate) fn way<K: Kernel>(&mut self, kernel: &mut K, tid: Tid, id: SiteId) -> Answer<Way> {
+        if self.sites.get(id).way == Way::Open {
+            self.choose_ways(kernel, tid)?;
+        }
+        Ok(self.sites.get(id).way)
+    }
+
+    fn choose_ways<K: Kernel>(&mut self, kernel: &mut K, tid: Tid) -> Answer<()> {
+        let open = |sites: &SiteTable| -> Vec<SiteId> {
+            let is_open = |(_, site): &(usize, &crate::site::BreakpointSite)| site.way == Way::Open;
+            let ids = sites.all().iter().enumerate().filter(is_open);
+            let mut ids: Vec<SiteId> = ids
+                .filter_map(|(n, _)| u32::try_from(n).ok().map(SiteId))
+                .collect();
+            ids.sort_by_key(|id| sites.get(*id).address);
+            ids
+        };
+        if self.engine != Engine::InPlace && may_inject(kernel, tid)? {
+            let ids = open(&self.sites);
+            let apart = |a: &SiteId, b: &SiteId| {
+                self.sites.get(*b).address.0 - self.sites.get(*a).address.0 < CLUSTER
+            };
+            let clusters: Vec<Vec<SiteId>> = ids.chunk_by(apart).map(<[SiteId]>::to_vec).collect();
+            for cluster in clusters {
+                self.displace(kernel, tid, &cluster)?;
+            }
+        }
+        for id in open(&self.sites) {
+            self.sites.all_mut()[id.index()].way = Way::InPlace;
+        }
+        Ok(())
+    }
+
+    /// Maps a scratch near `sites` and writes their copies; leaves their ways open where no memory can be had.
+    fn displace<K: Kernel>(&mut self, kernel: &mut K, tid: Tid, sites: &[SiteId]) -> Answer<()> {
+        let (Some(first), Some(last)) = (sites.first(), sites.last()) else {
+            return Ok(());
+        };
+        let code = RemoteRange {
+            start: self.sites.get(*first).address,
+            end: self.sites.get(*last).address.plus(1),
+        };
+        let size = scratch::size_for(sites.len());
+        let mappings = kernel.mappings(tid)?;
+        for place in scratch::places(&mappings, code, size) {
+            match map_executable(kernel, tid, place, size) {
+                Ok(start) => {
+                    let (scratch, bytes, refused) = scratch::lay_out(&mut self.sites, sites, start);
+                    for (id, reason) in refused {
+                        let address = self.sites.get(id).address;
+                        tracing::debug!(site = %address, %reason, "steps in place");
+                    }
+                    kernel.write_memory(tid, start, &bytes)?;
+                    self.scratches.push(scratch);
+                    return Ok(());
+                }
+                Err(Errno::ESRCH) => return Err(Errno::ESRCH),
+                Err(errno) => tracing::debug!(%place, %errno, "no scratch here"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a thread with its pc in a scratch stands, seen from outside.
+    pub(crate) fn find_in_scratch(&self, pc: RemoteAddr) -> Option<Found> {
+        self.scratches.iter().find_map(|scratch| scratch.find(pc))
+    }
+
+    /// Whether any thread can be in a scratch.
+    pub(crate) fn has_scratch(&self) -> bool {
+        !self.scratches.is_empty()
+    }
+}
+
+fn map_executable<K: Kernel>(kernel: &mut K, tid: Tid, at: RemoteAddr, size: u64) -> Answer<RemoteAddr> {
+    let protection = libc::PROT_READ | libc::PROT_EXEC;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    let arguments = [
+        at.0,
+        size,
+        u64::from(protection.cast_unsigned()),
+        u64::from(flags.cast_unsigned()),
+        u64::MAX,
+        0,
+    ];
+    remote_call(kernel, tid, libc::SYS_mmap, arguments).map(RemoteAddr)
+}
+
+/// Whether a system call may be run in the tracee at all.
+///
+/// A seccomp filter may kill the program for a call it never makes. Filters that this process lives under
+/// itself (a container's) are known to allow what it does; any beyond those are the program's own.
+fn may_inject<K: Kernel>(kernel: &mut K, tid: Tid) -> Answer<bool> {
+    Ok(match kernel.seccomp(tid)? {
+        Seccomp::Free => true,
+        Seccomp::Strict => false,
+        Seccomp::Filters(theirs) => match kernel.seccomp(crate::sys::pin::own_tid())? {
+            Seccomp::Filters(ours) => theirs <= ours,
+            Seccomp::Free | Seccomp::Strict => false,
+        },
+    })
+}

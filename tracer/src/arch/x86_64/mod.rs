@@ -1,0 +1,12 @@
+//! What is one processor's: x86-64 in 64-bit mode. No logic here.
+
+mod insn;
+mod regs;
+mod relocate;
+
+pub(crate) use insn::{
+    BREAKPOINT, MAX_INSTRUCTION, SYSCALL_INSTRUCTION, SteppingHazard, decode, landing_pad_length,
+    stepping_hazard, undo_breakpoint,
+};
+pub use regs::Registers;
+pub(crate) use relocate::{NotRelocatable, Position, Relocated, SLOT_SIZE, relocate};

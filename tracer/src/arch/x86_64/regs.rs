@@ -1,0 +1,81 @@
+//! The general registers of a stopped thread.
+//!
+//! Must not know: how they are read or written (`sys`), nor what a session does with them.
+
+use crate::addr::RemoteAddr;
+use std::fmt;
+
+/// The registers as `PTRACE_GETREGS` gives them (`struct user_regs_struct`, <sys/user.h>).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Registers(pub(crate) libc::user_regs_struct);
+
+impl Registers {
+    /// The address of the next instruction.
+    #[must_use]
+    pub fn pc(&self) -> RemoteAddr {
+        RemoteAddr(self.0.rip)
+    }
+
+    /// The stack pointer.
+    #[must_use]
+    pub fn sp(&self) -> RemoteAddr {
+        RemoteAddr(self.0.rsp)
+    }
+
+    /// The register that DWARF numbers `number`, when it is a general one.
+    ///
+    /// Source: System V ABI for AMD64, figure 3.36.
+    #[must_use]
+    pub fn dwarf(&self, number: u16) -> Option<u64> {
+        let r = &self.0;
+        let general = [
+            r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13,
+            r.r14, r.r15, r.rip,
+        ];
+        general.get(usize::from(number)).copied()
+    }
+
+    pub(crate) fn set_pc(&mut self, pc: RemoteAddr) {
+        self.0.rip = pc.0;
+    }
+
+    pub(crate) fn set_sp(&mut self, sp: RemoteAddr) {
+        self.0.rsp = sp.0;
+    }
+
+    /// These registers made ready to run system call `number` at `instruction`, a `syscall`.
+    ///
+    /// Source: syscall(2), the x86-64 row. `orig_rax` is set to -1 so that the kernel sees no
+    /// interrupted call to restart.
+    pub(crate) fn for_syscall(&self, instruction: RemoteAddr, number: u64, arguments: [u64; 6]) -> Self {
+        let mut regs = *self;
+        let [rdi, rsi, rdx, r10, r8, r9] = arguments;
+        regs.0 = libc::user_regs_struct {
+            rip: instruction.0,
+            rax: number,
+            orig_rax: u64::MAX,
+            rdi,
+            rsi,
+            rdx,
+            r10,
+            r8,
+            r9,
+            ..regs.0
+        };
+        regs
+    }
+
+    /// What the system call just left in the result register: a value, or minus an errno.
+    pub(crate) fn syscall_result(&self) -> i64 {
+        self.0.rax.cast_signed()
+    }
+}
+
+impl fmt::Debug for Registers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registers")
+            .field("pc", &self.pc())
+            .field("sp", &self.sp())
+            .finish_non_exhaustive()
+    }
+}

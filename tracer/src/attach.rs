@@ -1,0 +1,108 @@
+//! Becoming the tracer of a running process, without stopping it.
+//!
+//! Must not know: what is profiled in it.
+//!
+//! SEIZE does not stop a thread, and memory can be written while the program runs: so nobody is
+//! interrupted, and no system call of the program returns EINTR because of us.
+
+use crate::error::{Error, Kind, Operation, Result, Subject};
+use crate::ids::Pid;
+use crate::session::{Core, Options};
+use crate::sys::linux::Linux;
+use crate::sys::spawn::Doorbell;
+use crate::sys::{Activity, Kernel, Seize, procfs};
+use crate::tracee::{Role, State};
+use nix::errno::Errno;
+
+/// Attaches to every thread of `pid`.
+///
+/// # Errors
+/// Nothing is attached when it fails, and nothing has been written.
+pub(crate) fn attach(pid: Pid, options: Options, doorbell: Doorbell) -> Result<Core<Linux>> {
+    check(pid)?;
+    let subject = Subject::Process(pid);
+    let failed = |errno| Error::from_errno(Operation::Attach, subject.clone(), errno);
+    let mut core = Core::new(Linux::default(), pid, options, Some(doorbell));
+    // Threads are made while the list is read. A thread made by one that is traced is traced from its birth
+    // (PTRACE_O_TRACECLONE), so a pass that finds nothing new has seen all.
+    loop {
+        let mut new = 0;
+        for tid in core.kernel.threads(pid).map_err(failed)? {
+            if core.tracees.contains_key(&tid) {
+                continue;
+            }
+            match core.kernel.seize(tid, Seize::Outlives) {
+                Ok(()) => {
+                    core.adopt(tid, pid, Role::Profiled, State::Running);
+                    new += 1;
+                }
+                // Ended meanwhile, or traced by us already through its parent: its event is waiting.
+                Err(Errno::ESRCH) => {}
+                Err(Errno::EPERM) if traced_by_us(pid, tid) => {}
+                Err(errno) => return Err(explain(pid, errno)),
+            }
+        }
+        if new == 0 {
+            break;
+        }
+    }
+    if core.tracees.is_empty() {
+        return Err(failed(Errno::ESRCH));
+    }
+    Ok(core)
+}
+
+fn traced_by_us(pid: Pid, tid: crate::ids::Tid) -> bool {
+    let own = procfs::process_of(crate::sys::pin::own_tid());
+    let tracer = procfs::status_field(tid, "TracerPid")
+        .ok()
+        .flatten()
+        .and_then(|t| t.parse().ok())
+        .map(Pid);
+    let tracer_process = tracer.and_then(|t| procfs::process_of(t.leader()).ok());
+    let dead = procfs::activity(pid, tid) == Ok(Activity::Dead);
+    dead || tracer_process.is_some() && tracer_process == own.ok()
+}
+
+/// What makes attaching impossible, found before anything is touched.
+fn check(pid: Pid) -> Result<()> {
+    let fail = |kind| Err(Error::from_kind(Operation::Attach, Subject::Process(pid), kind));
+    let read = |errno| Error::from_errno(Operation::Attach, Subject::Process(pid), errno);
+    if pid.0 <= 0 {
+        return fail(Kind::NoSuchProcess);
+    }
+    // The number of a thread that is no leader has no directory listing, but its files can be read.
+    if procfs::process_of(pid.leader()).map_err(read)? != pid {
+        return fail(Kind::NoSuchProcess);
+    }
+    if pid.0.cast_unsigned() == std::process::id() {
+        return fail(Kind::Own);
+    }
+    if procfs::is_kernel_thread(pid).map_err(read)? {
+        return fail(Kind::KernelThread);
+    }
+    if let Some((by, name)) = procfs::tracer_of(pid).map_err(read)? {
+        return fail(Kind::AlreadyTraced { by, name });
+    }
+    let leader_dead = procfs::activity(pid, pid.leader()).map_err(read)? == Activity::Dead;
+    // A leader may end before its threads; a process all of whose threads have ended is a zombie.
+    if leader_dead && procfs::threads(pid).map_err(read)?.len() == 1 {
+        return fail(Kind::Zombie);
+    }
+    Ok(())
+}
+
+/// EPERM has many causes; one of them can be seen from here.
+fn explain(pid: Pid, errno: Errno) -> Error {
+    match procfs::tracer_of(pid) {
+        Ok(Some((by, name))) if errno == Errno::EPERM => Error {
+            source: Some(errno),
+            ..Error::from_kind(
+                Operation::Attach,
+                Subject::Process(pid),
+                Kind::AlreadyTraced { by, name },
+            )
+        },
+        _ => Error::from_errno(Operation::Attach, Subject::Process(pid), errno),
+    }
+}

@@ -1,0 +1,59 @@
+//! What a session tells its client.
+//!
+//! Must not know: lines, memory sizes. A hit is a thread at a site; what it means is the client's.
+
+use crate::arch::Registers;
+use crate::ids::{SiteId, TraceeId};
+use crate::sys::Signal;
+
+/// Something the client should see. The thread it is about stays stopped until the next event is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a hit is the common case; boxing it would allocate at every stop"
+)]
+pub enum Event {
+    /// A thread has arrived at a site and has not yet run the instruction there.
+    Hit(Hit),
+    /// A thread is about to end; the memory of its process can still be read.
+    ThreadEnding(TraceeId),
+    /// The process has become another program; it runs on untraced.
+    Executed,
+    /// The process has ended. No event follows.
+    Ended(End),
+    /// A [`crate::StopHandle`] asked the session to stop; the process goes on, still traced.
+    StopRequested,
+}
+
+/// One arrival at a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// The thread.
+    pub thread: TraceeId,
+    /// The site.
+    pub site: SiteId,
+    /// The registers as the thread has them at the site: the pc is the site's address.
+    pub registers: Registers,
+    /// How many threads of the process are alive.
+    pub threads: usize,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself, with this code.
+    Exited(i32),
+    /// By this signal.
+    Killed(Signal),
+}
+
+/// What a session did, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Stops at a site.
+    pub stops: u64,
+    /// Sites whose instruction runs from a copy.
+    pub displaced: usize,
+    /// Sites whose instruction is stepped at its own place.
+    pub in_place: usize,
+}

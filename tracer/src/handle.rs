@@ -1,0 +1,157 @@
+//! What a client holds: a session over the real kernel, and the handle that stops it.
+//!
+//! Must not know: how anything is done; every method hands on.
+
+use crate::error::{Error, Operation, Result, Subject};
+use crate::event::{Counts, Event};
+use crate::ids::{Pid, SiteId};
+use crate::launch::{self, Launch};
+use crate::session::{Core, Options};
+use crate::site::{Refused, SiteRequest};
+use crate::sys::linux::Linux;
+use crate::sys::procfs::Mapping;
+use crate::sys::spawn::Doorbell;
+use crate::sys::{Kernel, Signal};
+use crate::{RemoteAddr, attach};
+use std::io::PipeWriter;
+use std::marker::PhantomData;
+
+/// A process under trace.
+///
+/// A session belongs to the thread that made it, and so do the processes it traces: run it on a thread of
+/// its own, and end that thread to let go of the last of them ([`Session::detach`]).
+#[derive(Debug)]
+pub struct Session {
+    core: Core<Linux>,
+    /// ptrace(2): requests must come from the thread that attached.
+    _one_thread: PhantomData<*const ()>,
+}
+
+/// Asks a session to stop, from any thread; dropping it asks too.
+#[derive(Debug)]
+pub struct StopHandle(#[expect(dead_code, reason = "held open; closing it is the request")] PipeWriter);
+
+impl StopHandle {
+    /// Asks: [`Session::next_event`] returns [`Event::StopRequested`], also when it waits already.
+    pub fn stop(self) {}
+}
+
+/// The session's end of a [`StopHandle`].
+#[derive(Debug)]
+pub struct StopListener(Doorbell);
+
+/// A handle and its listener, which must be made on the thread of the session.
+///
+/// # Errors
+/// No pipe or no process could be had.
+pub fn stop_pair() -> Result<(StopHandle, StopListener)> {
+    let (doorbell, writer) =
+        Doorbell::hang_up().map_err(|errno| Error::from_errno(Operation::SetUp, Subject::Session, errno))?;
+    Ok((StopHandle(writer), StopListener(doorbell)))
+}
+
+impl Session {
+    /// Starts a program; its first instruction has not run yet.
+    ///
+    /// # Errors
+    /// The program cannot be run or not be traced.
+    pub fn launch(launch: &Launch, options: Options, stop: StopListener) -> Result<Self> {
+        launch::launch(launch, options, stop.0).map(Self::over)
+    }
+
+    /// Attaches to a running process without stopping it.
+    ///
+    /// # Errors
+    /// There is no such process, or this one may not trace it; then nothing has been touched.
+    pub fn attach(pid: Pid, options: Options, stop: StopListener) -> Result<Self> {
+        attach::attach(pid, options, stop.0).map(Self::over)
+    }
+
+    fn over(core: Core<Linux>) -> Self {
+        Self {
+            core,
+            _one_thread: PhantomData,
+        }
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.core.process
+    }
+
+    /// Plants a breakpoint for each request.
+    ///
+    /// Shape: the answers come in the order of the requests; two requests for one address get one site.
+    ///
+    /// # Errors
+    /// The process is gone. A site that cannot be planted is an answer, not an error.
+    pub fn plant(&mut self, requests: &[SiteRequest]) -> Result<Vec<std::result::Result<SiteId, Refused>>> {
+        self.core.plant(requests)
+    }
+
+    /// Lets the thread of the last event go on, and waits for the next event.
+    ///
+    /// # Errors
+    /// The kernel refused an operation that it should not refuse.
+    pub fn next_event(&mut self) -> Result<Event> {
+        self.core.next_event()
+    }
+
+    /// The mappings of the process.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn mappings(&mut self) -> Result<Vec<Mapping>> {
+        let by = self.core.any_thread().unwrap_or(self.core.process.leader());
+        let subject = Subject::Process(self.core.process);
+        self.core
+            .kernel
+            .mappings(by)
+            .map_err(|e| Error::from_errno(Operation::Read, subject, e))
+    }
+
+    /// Reads memory of the process as it would be without breakpoints; the number of bytes read.
+    ///
+    /// # Errors
+    /// Nothing is mapped at `at`, or the process is gone.
+    pub fn read_memory(&mut self, at: RemoteAddr, buffer: &mut [u8]) -> Result<usize> {
+        let by = self.core.any_thread().unwrap_or(self.core.process.leader());
+        let subject = Subject::Process(self.core.process);
+        let read = self.core.kernel.read_memory(by, at, buffer);
+        let read = read.map_err(|e| Error::from_errno(Operation::Read, subject, e))?;
+        self.core.space.sites.mask(at, &mut buffer[..read]);
+        Ok(read)
+    }
+
+    /// What the session has done so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.core.counts()
+    }
+
+    /// Gives the process back: code as it was, threads where they would be.
+    ///
+    /// Threads that sleep in the kernel are not woken for it. They are let go when the calling thread ends,
+    /// so end it soon.
+    ///
+    /// # Errors
+    /// The kernel refused to put the code back.
+    pub fn detach(mut self) -> Result<()> {
+        let subject = Subject::Process(self.core.process);
+        self.core
+            .detach()
+            .map_err(|e| Error::from_errno(Operation::Detach, subject, e))
+    }
+}
+
+impl Signal {
+    /// The signal's name, such as `SIGSEGV`.
+    #[must_use]
+    pub fn name(self) -> String {
+        match nix::sys::signal::Signal::try_from(self.0) {
+            Ok(signal) => signal.as_str().to_owned(),
+            Err(_) => format!("SIG{}", self.0),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The in-place engine: lift the byte, step one instruction, plant it again.
+//!
+//! Must not know: copies of instructions. It is the reference for the other engines, and what remains
+//! where an instruction can run nowhere else.
+//!
+//! ```text
+//! hold every running thread of the space ─► lift ─► step ─► plant again ─► let them go
+//! ```
+//! A thread asleep in a system call is not woken: an interrupt there makes `epoll_wait`, `semop` and
+//! others fail with EINTR (measured). One that wakes up by itself within the step could pass the
+//! lifted site unseen; it never runs a changed instruction.
+
+use crate::arch::{SteppingHazard, stepping_hazard};
+use crate::decode::{Stop, decode};
+use crate::ids::{SiteId, Tid};
+use crate::session::Core;
+use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
+use crate::tracee::State;
+use nix::errno::Errno;
+
+/// The trap flag in the flags register (Intel SDM volume 1, 3.4.3).
+const TRAP_FLAG: u64 = 1 << 8;
+
+/// How a step ended.
+enum Stepped {
+    /// The instruction has run.
+    Done,
+    /// A signal came before the instruction ran.
+    CutShort(Signal),
+    /// The instruction has run, and another stop is to be looked at.
+    Then(RawStatus),
+}
+
+impl<K: Kernel> Core<K> {
+    /// Runs the instruction under `site` at its own place and lets the thread go on.
+    ///
+    /// *State*: `tid` is stopped with its pc at the site.
+    pub(crate) fn step_over(&mut self, tid: Tid, site: SiteId) -> Answer<()> {
+        let held = self.hold_others(tid)?;
+        let stepped = self.step_lifted(tid, site);
+        for other in held {
+            match self.resume(other, Go::On, Signal::NONE) {
+                // Killed while it was held: its end will be reported.
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        match stepped? {
+            Stepped::Done => self.resume(tid, Go::On, Signal::NONE),
+            Stepped::CutShort(signal) => {
+                let sp = self.kernel.registers(tid)?.sp();
+                if let Some(tracee) = self.tracees.get_mut(&tid) {
+                    tracee.retries.push(site, sp);
+                }
+                self.resume(tid, Go::On, signal)
+            }
+            Stepped::Then(status) => {
+                self.parked.push_back((tid, status));
+                Ok(())
+            }
+        }
+    }
+
+    /// Stops every thread that runs; those that stopped for a reason of their own are parked.
+    fn hold_others(&mut self, tid: Tid) -> Answer<Vec<Tid>> {
+        let running =
+            |(other, t): &(&Tid, &crate::tracee::Tracee)| **other != tid && t.state == State::Running;
+        let others: Vec<_> = self
+            .tracees
+            .iter()
+            .filter(running)
+            .map(|(t, tracee)| (*t, tracee.process))
+            .collect();
+        let mut held = Vec::new();
+        for (other, process) in others {
+            if self.kernel.activity(process, other) != Ok(Activity::Running) {
+                continue;
+            }
+            match self.kernel.interrupt(other) {
+                Ok(()) => {}
+                Err(Errno::ESRCH) => continue,
+                Err(errno) => return Err(errno),
+            }
+            let Some((_, status)) = self.kernel.wait(WaitFor::Only(other))? else {
+                continue;
+            };
+            match decode(status) {
+                Stop::Pause => {
+                    if let Some(tracee) = self.tracees.get_mut(&other) {
+                        tracee.state = State::Stopped;
+                    }
+                    held.push(other);
+                }
+                // Its own stop comes first; the one asked for is reported once it goes on.
+                Stop::Signal(_)
+                | Stop::SystemCall
+                | Stop::Group(_)
+                | Stop::Child
+                | Stop::Executed
+                | Stop::Exiting
+                | Stop::Ended(_) => self.parked.push_back((other, status)),
+            }
+        }
+        Ok(held)
+    }
+
+    fn step_lifted(&mut self, tid: Tid, site: SiteId) -> Answer<Stepped> {
+        self.space.lift(&mut self.kernel, tid, site)?;
+        let stepped = self.step(tid, site);
+        match self.space.plant_again(&mut self.kernel, tid, site) {
+            Ok(()) => stepped,
+            // The whole process has gone.
+            Err(_) if stepped.is_err() => stepped,
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn step(&mut self, tid: Tid, site: SiteId) -> Answer<Stepped> {
+        let address = self.space.sites.get(site).address;
+        let hazard = stepping_hazard(&self.space.sites.get(site).original);
+        // At the entry of a system call the instruction has run; waiting for its end could take for ever.
+        let go = if hazard == SteppingHazard::EntersKernel {
+            Go::ToSystemCall
+        } else {
+            Go::Step
+        };
+        loop {
+            self.kernel.resume(tid, go, Signal::NONE)?;
+            let Some((_, status)) = self.kernel.wait(WaitFor::Only(tid))? else {
+                return Err(Errno::ESRCH);
+            };
+            match decode(status) {
+                Stop::SystemCall => return Ok(Stepped::Done),
+                Stop::Signal(Signal::TRAP) if self.kernel.origin(tid)? == Origin::Step => {
+                    if self.kernel.registers(tid)?.pc() != address {
+                        self.clear_pushed_trap_flag(tid, hazard)?;
+                        return Ok(Stepped::Done);
+                    }
+                    // A repeated string instruction traps after each round with the pc where it was; so does
+                    // a jump to itself, which is a new arrival.
+                    if self.jumps_to_itself(site) {
+                        return Ok(Stepped::Done);
+                    }
+                }
+                Stop::Signal(signal) => {
+                    let ran = self.kernel.registers(tid)?.pc() != address;
+                    return Ok(if ran {
+                        Stepped::Then(status)
+                    } else {
+                        Stepped::CutShort(signal)
+                    });
+                }
+                // Asked for by somebody meanwhile: the step goes on.
+                Stop::Pause => {}
+                Stop::Group(_) | Stop::Child | Stop::Executed | Stop::Exiting | Stop::Ended(_) => {
+                    return Ok(Stepped::Then(status));
+                }
+            }
+        }
+    }
+
+    fn jumps_to_itself(&self, site: SiteId) -> bool {
+        use crate::code::{CodeOffset, Flow};
+        let decoded = crate::code::decode(&self.space.sites.get(site).original);
+        matches!(
+            decoded.first().map(|i| i.flow),
+            Some(Flow::Jump(CodeOffset(0)) | Flow::Branch(CodeOffset(0)))
+        )
+    }
+
+    fn clear_pushed_trap_flag(&mut self, tid: Tid, hazard: SteppingHazard) -> Answer<()> {
+        if hazard != SteppingHazard::PushesFlags {
+            return Ok(());
+        }
+        let top = self.kernel.registers(tid)?.sp();
+        let mut flags = [0; 8];
+        self.kernel.read_memory(tid, top, &mut flags)?;
+        let flags = u64::from_le_bytes(flags) & !TRAP_FLAG;
+        self.kernel.write_memory(tid, top, &flags.to_le_bytes())
+    }
+}

@@ -1,0 +1,237 @@
+//! Memory near the code, for the copies of displaced instructions.
+//!
+//! Must not know: how memory is mapped or written in a tracee (`remote_call`, `sys`). Pure: it finds
+//! the place and lays out the copies.
+//!
+//! ```text
+//!            ┌─ 64 MiB ─┐
+//! [ slots ]              [ program: r-x  r--  rw- ][ heap → ]           [ libraries ]     [ stack ]
+//! ```
+//! Below the program and not above it: the heap grows upwards from the program's end, and a mapping
+//! in its way would change what malloc does (measured).
+
+use crate::addr::{RemoteAddr, RemoteRange};
+use crate::arch::{NotRelocatable, Position, Relocated, SLOT_SIZE, relocate};
+use crate::ids::SiteId;
+use crate::site::{SiteTable, Way};
+use crate::sys::procfs::Mapping;
+
+const PAGE: u64 = 4096;
+/// Kept between the slots and what lies above them.
+const DISTANCE: u64 = 64 << 20;
+/// No lower: `vm.mmap_min_addr` is 64 KiB on every distribution looked at.
+const LOWEST: u64 = 64 << 10;
+/// Reach of a 32-bit displacement, less room for the image and the slots themselves.
+const REACH: u64 = (2 << 30) - (256 << 20);
+
+/// A mapping in the tracee that holds copies.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    start: RemoteAddr,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    site: SiteId,
+    positions: Vec<(u8, Position)>,
+}
+
+/// Where a thread found in the scratch stands, seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Before the instruction of this site; a call's return address may have to be taken off the stack.
+    Before {
+        /// The site.
+        site: SiteId,
+        /// Bytes to add to the stack pointer.
+        pop: u64,
+    },
+    /// At this address of the program.
+    At(RemoteAddr),
+    /// Somewhere that has no counterpart: it is left to run on.
+    Between,
+}
+
+/// How much memory the copies of `sites` instructions need, in whole pages.
+pub(crate) fn size_for(sites: usize) -> u64 {
+    (sites as u64 * SLOT_SIZE).next_multiple_of(PAGE).max(PAGE)
+}
+
+/// Free places for `size` bytes within reach of `code`, the best first.
+pub(crate) fn places(mappings: &[Mapping], code: RemoteRange, size: u64) -> Vec<RemoteAddr> {
+    let lowest = code.end.0.saturating_sub(REACH).max(LOWEST);
+    let highest = code.start.0.saturating_add(REACH);
+    let mut gaps = Vec::new();
+    let mut behind = LOWEST;
+    for range in mappings.iter().map(|m| m.range) {
+        gaps.push((behind.max(lowest), range.start.0.min(highest)));
+        behind = range.end.0;
+    }
+    gaps.push((behind.max(lowest), highest));
+    gaps.retain(|(start, end)| end.saturating_sub(*start) >= size + 2 * PAGE);
+    // Below the code first, nearest first; above it only when nothing is left.
+    gaps.sort_by_key(|(start, _)| (*start >= code.start.0, start.abs_diff(code.start.0)));
+    gaps.iter()
+        .map(|(start, end)| {
+            let distance = DISTANCE.min((end - start - size) / 2).next_multiple_of(PAGE);
+            RemoteAddr((end - size - distance) & !(PAGE - 1))
+        })
+        .collect()
+}
+
+/// The copies of `sites` for a mapping at `start`, and the bytes to write there.
+///
+/// A site whose instruction cannot run from a copy gets no slot: its way is in place.
+pub(crate) fn lay_out(
+    table: &mut SiteTable,
+    sites: &[SiteId],
+    start: RemoteAddr,
+) -> (Scratch, Vec<u8>, Vec<(SiteId, NotRelocatable)>) {
+    let mut scratch = Scratch {
+        start,
+        slots: Vec::with_capacity(sites.len()),
+    };
+    let mut bytes = Vec::with_capacity(sites.len() * SLOT_SIZE as usize);
+    let mut refused = Vec::new();
+    for id in sites {
+        let slot = start.plus(scratch.slots.len() as u64 * SLOT_SIZE);
+        let site = &mut table.all_mut()[id.index()];
+        match relocate(&site.original, site.address, slot) {
+            Ok(Relocated {
+                bytes: code,
+                positions,
+            }) => {
+                bytes.extend(&code);
+                // Behind the code only traps: nobody runs on into the next slot.
+                bytes.resize(
+                    (scratch.slots.len() + 1) * SLOT_SIZE as usize,
+                    crate::arch::BREAKPOINT,
+                );
+                scratch.slots.push(Slot { site: *id, positions });
+                site.way = Way::Displaced(slot);
+            }
+            Err(reason) => {
+                site.way = Way::InPlace;
+                refused.push((*id, reason));
+            }
+        }
+    }
+    (scratch, bytes, refused)
+}
+
+impl Scratch {
+    /// Where a thread with its pc at `pc` stands; `None` when that is not in here.
+    pub(crate) fn find(&self, pc: RemoteAddr) -> Option<Found> {
+        let offset = pc.0.checked_sub(self.start.0)?;
+        let slot = self.slots.get(usize::try_from(offset / SLOT_SIZE).ok()?)?;
+        let within = offset % SLOT_SIZE;
+        let position = slot.positions.iter().find(|(at, _)| u64::from(*at) == within);
+        Some(match position {
+            Some((_, Position::Before)) => Found::Before {
+                site: slot.site,
+                pop: 0,
+            },
+            Some((_, Position::CallPushed)) => Found::Before {
+                site: slot.site,
+                pop: 8,
+            },
+            Some((_, Position::Behind(address))) => Found::At(*address),
+            None => Found::Between,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn mapping(start: u64, end: u64) -> Mapping {
+        Mapping {
+            range: RemoteRange {
+                start: RemoteAddr(start),
+                end: RemoteAddr(end),
+            },
+            executable: true,
+            shared: false,
+            offset: 0,
+            device: (0, 0),
+            inode: 1,
+            path: PathBuf::new(),
+        }
+    }
+
+    fn range(start: u64, end: u64) -> RemoteRange {
+        RemoteRange {
+            start: RemoteAddr(start),
+            end: RemoteAddr(end),
+        }
+    }
+
+    #[test]
+    fn a_pie_gets_its_slots_below_it_and_at_a_distance() {
+        let image = 0x5555_5555_4000;
+        let maps = [
+            mapping(image, image + 0x5000),
+            mapping(0x7FFF_F7C0_0000, 0x7FFF_F7E0_0000),
+        ];
+        let place = places(&maps, range(image + 0x1000, image + 0x2000), 8192)[0];
+        assert!(place.0 + 8192 + DISTANCE <= image);
+        assert!(image + 0x2000 - place.0 < REACH);
+    }
+
+    #[test]
+    fn a_fixed_program_gets_them_in_the_little_room_below_it() {
+        let maps = [mapping(0x40_0000, 0x40_5000), mapping(0x40_5000, 0x42_6000)];
+        let place = places(&maps, range(0x40_1000, 0x40_2000), 8192)[0];
+        assert!(place.0 >= LOWEST && place.0 + 8192 < 0x40_0000);
+    }
+
+    #[test]
+    fn a_library_among_libraries_gets_the_nearest_gap() {
+        let maps = [
+            mapping(0x7F00_0000_0000, 0x7F00_0010_0000),
+            mapping(0x7F00_0020_0000, 0x7F00_0030_0000),
+        ];
+        let place = places(&maps, range(0x7F00_0020_1000, 0x7F00_0020_2000), 4096)[0];
+        assert!(
+            place.0 >= 0x7F00_0010_0000 && place.0 + 4096 <= 0x7F00_0020_0000,
+            "{place}"
+        );
+    }
+
+    #[test]
+    fn no_gap_in_reach_is_no_place() {
+        let all = [mapping(0, 0x7FFF_FFFF_F000)];
+        assert_eq!(places(&all, range(0x40_1000, 0x40_2000), 4096), []);
+    }
+
+    #[test]
+    fn a_thread_in_a_slot_is_told_where_it_would_stand() {
+        let mut table = SiteTable::default();
+        let push = table.add(RemoteAddr(0x40_1000), vec![0x55]);
+        let call = table.add(RemoteAddr(0x40_1001), vec![0xFF, 0xD0]);
+        let kernel = table.add(RemoteAddr(0x40_1003), vec![0x0F, 0x05]);
+        let start = RemoteAddr(0x30_0000);
+        let (scratch, bytes, refused) = lay_out(&mut table, &[push, call, kernel], start);
+        assert_eq!(bytes.len(), 64);
+        assert_eq!(refused, [(kernel, NotRelocatable::EntersKernel)]);
+        assert_eq!(scratch.find(start), Some(Found::Before { site: push, pop: 0 }));
+        assert_eq!(
+            scratch.find(start.plus(1)),
+            Some(Found::At(RemoteAddr(0x40_1001)))
+        );
+        assert_eq!(
+            scratch.find(start.plus(SLOT_SIZE)),
+            Some(Found::Before { site: call, pop: 0 })
+        );
+        assert_eq!(
+            scratch.find(start.plus(SLOT_SIZE + 6)),
+            Some(Found::Before { site: call, pop: 8 })
+        );
+        assert_eq!(scratch.find(start.plus(2)), Some(Found::Between));
+        assert_eq!(scratch.find(start.plus(2 * SLOT_SIZE)), None);
+        assert_eq!(scratch.find(RemoteAddr(0x40_1000)), None);
+    }
+}

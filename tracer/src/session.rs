@@ -1,0 +1,418 @@
+//! The loop: waits for a stop, finds out what it means, does what follows, tells the client.
+//!
+//! Must not know: lines, functions, files. It owns everything that a traced process needs.
+//!
+//! ```text
+//!            ┌──────────────── next_event ─────────────────┐
+//!   wait ──► decode ──► observe (registers, origin) ──► act ──► Event ──► client ──► resume
+//!            (pure)                                     │
+//!                 parked: stops that came while one thread was waited for
+//!                 early:  a child's first stop that came before its parent told of it
+//! ```
+//!
+//! The thread of an event stays stopped until the next event is asked for, so the client can read
+//! memory at leisure. All of a session happens on one thread: ptrace(2) knows the tracer as a thread.
+
+use crate::address_space::{AddressSpace, Engine};
+use crate::affinity::{Affinity, Pinning};
+use crate::arch::{Registers, undo_breakpoint};
+use crate::decode::{Stop, decode};
+use crate::error::{Error, Operation, Result, Subject};
+use crate::event::{Counts, Event, Hit};
+use crate::ids::{Pid, SiteId, Tid, TraceeId};
+use crate::scratch::Found;
+use crate::site::{Refused, SiteRequest, Way};
+use crate::sys::spawn::Doorbell;
+use crate::sys::{Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
+use crate::tracee::{Onward, Retries, Role, State, Tracee};
+use nix::errno::Errno;
+use std::collections::{HashMap, VecDeque};
+
+/// How a session does its work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Which engine runs the instructions under the sites.
+    pub engine: Engine,
+    /// Whether hot threads are bound to the tracer's processor.
+    pub pinning: Pinning,
+}
+
+/// A session over some kernel, real or scripted.
+#[derive(Debug)]
+pub(crate) struct Core<K: Kernel> {
+    pub(crate) kernel: K,
+    pub(crate) process: Pid,
+    pub(crate) space: AddressSpace,
+    pub(crate) tracees: HashMap<Tid, Tracee>,
+    /// Stops that were reaped while another thread was waited for.
+    pub(crate) parked: VecDeque<(Tid, RawStatus)>,
+    early: HashMap<Tid, RawStatus>,
+    /// The thread whose event the client is looking at.
+    current: Option<(Tid, Onward)>,
+    pub(crate) affinity: Affinity,
+    doorbell: Option<Doorbell>,
+    serial: u32,
+    stops: u64,
+}
+
+impl<K: Kernel> Core<K> {
+    pub(crate) fn new(kernel: K, process: Pid, options: Options, doorbell: Option<Doorbell>) -> Self {
+        Self {
+            kernel,
+            process,
+            space: AddressSpace::new(options.engine),
+            tracees: HashMap::new(),
+            parked: VecDeque::new(),
+            early: HashMap::new(),
+            current: None,
+            affinity: Affinity::new(options.pinning),
+            doorbell,
+            serial: 0,
+            stops: 0,
+        }
+    }
+
+    /// Takes note of a thread that is traced from now on.
+    pub(crate) fn adopt(&mut self, tid: Tid, process: Pid, role: Role, state: State) {
+        let id = TraceeId {
+            tid,
+            serial: self.serial,
+        };
+        self.serial += 1;
+        let heat = crate::affinity::Heat::default();
+        self.tracees.insert(
+            tid,
+            Tracee {
+                id,
+                process,
+                role,
+                state,
+                retries: Retries::default(),
+                heat,
+            },
+        );
+    }
+
+    /// A thread of the profiled process that is there to read and write its memory by.
+    pub(crate) fn any_thread(&self) -> Option<Tid> {
+        let alive = |t: &&Tracee| t.role == Role::Profiled && t.state != State::Unborn;
+        self.tracees
+            .values()
+            .filter(alive)
+            .map(|t| t.id.tid)
+            .min_by_key(|t| t.0)
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let ways = self.space.sites.all().iter().map(|s| s.way);
+        let mut counts = Counts {
+            stops: self.stops,
+            ..Counts::default()
+        };
+        for way in ways {
+            match way {
+                Way::Displaced(_) => counts.displaced += 1,
+                Way::InPlace => counts.in_place += 1,
+                Way::Open => {}
+            }
+        }
+        counts
+    }
+
+    pub(crate) fn plant(
+        &mut self,
+        requests: &[SiteRequest],
+    ) -> Result<Vec<std::result::Result<SiteId, Refused>>> {
+        let subject = Subject::Process(self.process);
+        let by = self
+            .any_thread()
+            .ok_or_else(|| Error::from_errno(Operation::Write, subject.clone(), Errno::ESRCH))?;
+        self.space
+            .plant(&mut self.kernel, by, requests)
+            .map_err(|errno| Error::from_errno(Operation::Write, subject, errno))
+    }
+
+    /// The session begins with this thread stopped, as if the client had just been told of it.
+    pub(crate) fn stand_at(&mut self, tid: Tid) {
+        self.current = Some((tid, Onward::Go(Signal::NONE)));
+    }
+
+    /// Lets the thread of the last event go on and waits for the next event.
+    pub(crate) fn next_event(&mut self) -> Result<Event> {
+        self.finish_current()?;
+        loop {
+            let (tid, status) = match self.parked.pop_front() {
+                Some(parked) => parked,
+                None => match self.kernel.wait(WaitFor::Any) {
+                    Ok(Some(stop)) => stop,
+                    Ok(None) => continue,
+                    Err(errno) => return Err(Error::from_errno(Operation::Wait, Subject::Session, errno)),
+                },
+            };
+            if self.doorbell.as_ref().is_some_and(|bell| bell.is(tid)) {
+                self.doorbell = None;
+                return Ok(Event::StopRequested);
+            }
+            let acted = self.act(tid, status);
+            if let Some(event) = self.or_gone(tid, Operation::Resume, acted)?.flatten() {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Lets the thread of the last event go on.
+    pub(crate) fn finish_current(&mut self) -> Result<()> {
+        if let Some((tid, onward)) = self.current.take() {
+            let gone_on = self.go_onward(tid, onward);
+            self.or_gone(tid, Operation::Resume, gone_on)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the thread of the last event back; its instruction runs wherever its pc was put.
+    pub(crate) fn forget_current(&mut self) -> Answer<()> {
+        let Some((tid, onward)) = self.current.take() else {
+            return Ok(());
+        };
+        let signal = match onward {
+            Onward::Go(signal) => signal,
+            Onward::Over(_) => Signal::NONE,
+        };
+        self.leave_scratch(tid)?;
+        match self.let_go(tid, signal) {
+            Err(Errno::ESRCH) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// ESRCH after an observed stop means that the thread was killed: its end will be reported.
+    fn or_gone<T>(&mut self, tid: Tid, operation: Operation, answer: Answer<T>) -> Result<Option<T>> {
+        match answer {
+            Ok(value) => Ok(Some(value)),
+            Err(Errno::ESRCH) => {
+                tracing::debug!(%tid, "killed while stopped");
+                if let Some(tracee) = self.tracees.get_mut(&tid) {
+                    tracee.state = State::Running;
+                }
+                Ok(None)
+            }
+            Err(errno) => Err(Error::from_errno(operation, Subject::Thread(tid), errno)),
+        }
+    }
+
+    pub(crate) fn resume(&mut self, tid: Tid, go: Go, signal: Signal) -> Answer<()> {
+        if let Some(tracee) = self.tracees.get_mut(&tid) {
+            tracee.state = if go == Go::Listen {
+                State::Listening
+            } else {
+                State::Running
+            };
+        }
+        self.kernel.resume(tid, go, signal)
+    }
+
+    fn go_onward(&mut self, tid: Tid, onward: Onward) -> Answer<()> {
+        match onward {
+            Onward::Go(signal) => self.resume(tid, Go::On, signal),
+            Onward::Over(site) => self.step_over(tid, site),
+        }
+    }
+
+    /// Acts on one stop; the event it is for the client, if it is one.
+    fn act(&mut self, tid: Tid, status: RawStatus) -> Answer<Option<Event>> {
+        let stop = decode(status);
+        let Some(tracee) = self.tracees.get_mut(&tid) else {
+            return Ok(self.act_on_stranger(tid, status, stop));
+        };
+        let (id, role, unborn) = (tracee.id, tracee.role, tracee.state == State::Unborn);
+        tracee.state = State::Stopped;
+        match stop {
+            Stop::Signal(signal) => self.act_on_signal(tid, signal),
+            Stop::SystemCall => self.resume(tid, Go::On, Signal::NONE).map(|()| None),
+            Stop::Pause if unborn => self.begin(tid).map(|()| None),
+            Stop::Pause => self.resume(tid, Go::On, Signal::NONE).map(|()| None),
+            // A child may be stopped by a signal to its group before its own first stop is seen.
+            Stop::Group(_) if unborn && role == Role::Copy => self.begin(tid).map(|()| None),
+            Stop::Group(_) => self.resume(tid, Go::Listen, Signal::NONE).map(|()| None),
+            Stop::Child => self.act_on_child(tid).map(|()| None),
+            Stop::Executed => self.act_on_exec(tid),
+            Stop::Exiting => match role {
+                Role::Profiled => {
+                    self.current = Some((tid, Onward::Go(Signal::NONE)));
+                    Ok(Some(Event::ThreadEnding(id)))
+                }
+                Role::Passing | Role::Copy => self.resume(tid, Go::On, Signal::NONE).map(|()| None),
+            },
+            Stop::Ended(how) => {
+                self.affinity.leave(tid);
+                self.tracees.remove(&tid);
+                // The leader's end is reported last, after all other threads are reaped (ptrace(2)).
+                let last = role == Role::Profiled && tid == self.process.leader();
+                Ok(last.then_some(Event::Ended(how)))
+            }
+        }
+    }
+
+    /// A thread nobody told of yet, or one that was let go and is a child of this process all the same.
+    fn act_on_stranger(&mut self, tid: Tid, status: RawStatus, stop: Stop) -> Option<Event> {
+        match stop {
+            Stop::Ended(how) => {
+                self.early.remove(&tid);
+                (tid == self.process.leader()).then_some(Event::Ended(how))
+            }
+            Stop::Signal(_)
+            | Stop::SystemCall
+            | Stop::Pause
+            | Stop::Group(_)
+            | Stop::Child
+            | Stop::Executed
+            | Stop::Exiting => {
+                self.early.insert(tid, status);
+                None
+            }
+        }
+    }
+
+    /// A tracee has made a child, which is traced already.
+    fn act_on_child(&mut self, parent: Tid) -> Answer<()> {
+        let message = self.kernel.event_message(parent)?;
+        let child = Tid(i32::try_from(message).or(Err(Errno::EIO))?);
+        let (process, role) = match self.tracees.get(&parent) {
+            Some(tracee) => (tracee.process, tracee.role),
+            None => return Err(Errno::ESRCH),
+        };
+        self.affinity.child(parent, child);
+        // By what it is and not by the event's name: clone(2) gives any of the three for any flags (measured).
+        match self.kernel.process_of(child) {
+            Ok(of) if of == process => self.adopt(child, of, role, State::Unborn),
+            Ok(of) => {
+                let shared = self.kernel.same_memory(parent, child).unwrap_or(false);
+                let role = if shared { Role::Passing } else { Role::Copy };
+                self.adopt(child, of, role, State::Unborn);
+            }
+            // Killed at birth: its end is all that will be heard of it.
+            Err(_) => self.adopt(child, Pid(child.0), Role::Passing, State::Unborn),
+        }
+        if let Some(status) = self.early.remove(&child) {
+            self.parked.push_back((child, status));
+        }
+        self.resume(parent, Go::On, Signal::NONE)
+    }
+
+    /// The first stop of a child.
+    fn begin(&mut self, tid: Tid) -> Answer<()> {
+        let role = self.tracees.get(&tid).map_or(Role::Passing, |t| t.role);
+        match role {
+            Role::Profiled | Role::Passing => self.resume(tid, Go::On, Signal::NONE),
+            Role::Copy => {
+                self.space.restore(&mut self.kernel, tid)?;
+                self.let_go(tid, Signal::NONE)
+            }
+        }
+    }
+
+    pub(crate) fn let_go(&mut self, tid: Tid, signal: Signal) -> Answer<()> {
+        self.affinity.leave(tid);
+        self.tracees.remove(&tid);
+        self.kernel.detach(tid, signal)
+    }
+
+    /// A process has become another program: its memory is new and clean.
+    fn act_on_exec(&mut self, leader: Tid) -> Answer<Option<Event>> {
+        let Some((process, role)) = self.tracees.get(&leader).map(|t| (t.process, t.role)) else {
+            return Ok(None);
+        };
+        // The other threads are gone without a word, and so is the thread that called exec: it goes on
+        // as the leader (ptrace(2), "execve(2) under ptrace").
+        self.tracees
+            .retain(|tid, t| t.process != process || *tid == leader);
+        self.let_go(leader, Signal::NONE)?;
+        if role != Role::Profiled {
+            return Ok(None);
+        }
+        self.space.sites.forget();
+        Ok(Some(Event::Executed))
+    }
+
+    fn act_on_signal(&mut self, tid: Tid, signal: Signal) -> Answer<Option<Event>> {
+        if signal == Signal::TRAP {
+            let registers = self.kernel.registers(tid)?;
+            if self.kernel.origin(tid)? == Origin::Breakpoint {
+                let address = undo_breakpoint(registers.pc());
+                if let Some(site) = self.space.sites.at(address) {
+                    return self.act_on_hit(tid, site, registers);
+                }
+            }
+        }
+        self.deliver(tid, signal).map(|()| None)
+    }
+
+    fn act_on_hit(&mut self, tid: Tid, site: SiteId, mut registers: Registers) -> Answer<Option<Event>> {
+        let address = self.space.sites.get(site).address;
+        // First of all the pc: a tracer that dies before that leaves a thread in the middle of an instruction.
+        let way = match self.space.sites.get(site).way {
+            Way::Open => {
+                self.kernel.set_pc(tid, address)?;
+                self.space.way(&mut self.kernel, tid, site)?
+            }
+            known => known,
+        };
+        let onward = match way {
+            Way::Displaced(slot) => {
+                self.kernel.set_pc(tid, slot)?;
+                Onward::Go(Signal::NONE)
+            }
+            Way::InPlace | Way::Open => {
+                self.kernel.set_pc(tid, address)?;
+                Onward::Over(site)
+            }
+        };
+        registers.set_pc(address);
+        self.stops += 1;
+        let threads = self.tracees.len();
+        let Some(tracee) = self.tracees.get_mut(&tid) else {
+            return Err(Errno::ESRCH);
+        };
+        self.affinity.hit(tid, &mut tracee.heat);
+        if tracee.role != Role::Profiled || tracee.retries.take(site, registers.sp()) {
+            self.go_onward(tid, onward)?;
+            return Ok(None);
+        }
+        self.current = Some((tid, onward));
+        Ok(Some(Event::Hit(Hit {
+            thread: tracee.id,
+            site,
+            registers,
+            threads,
+        })))
+    }
+
+    /// Hands a signal that is not ours to the program, which sees itself at addresses of its own.
+    pub(crate) fn deliver(&mut self, tid: Tid, signal: Signal) -> Answer<()> {
+        self.leave_scratch(tid)?;
+        self.resume(tid, Go::On, signal)
+    }
+
+    /// Moves a stopped thread that stands in a scratch to where it would stand without one.
+    ///
+    /// A handler, a core dump and a debugger look at the pc; a fault handler may decode what is there.
+    pub(crate) fn leave_scratch(&mut self, tid: Tid) -> Answer<()> {
+        if !self.space.has_scratch() {
+            return Ok(());
+        }
+        let mut registers = self.kernel.registers(tid)?;
+        match self.space.find_in_scratch(registers.pc()) {
+            None | Some(Found::Between) => Ok(()),
+            Some(Found::At(address)) => self.kernel.set_pc(tid, address),
+            Some(Found::Before { site, pop }) => {
+                registers.set_pc(self.space.sites.get(site).address);
+                registers.set_sp(registers.sp().plus(pop));
+                self.kernel.set_registers(tid, &registers)?;
+                if let Some(tracee) = self.tracees.get_mut(&tid) {
+                    tracee.retries.push(site, registers.sp());
+                }
+                Ok(())
+            }
+        }
+    }
+}

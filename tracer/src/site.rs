@@ -1,0 +1,164 @@
+//! Breakpoint sites of one address space.
+//!
+//! Must not know: how a byte gets into memory, which thread hit what.
+//!
+//! A site is physical: one address, one byte. Who wants it and why is the client's business.
+
+use crate::addr::RemoteAddr;
+use crate::ids::SiteId;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use thiserror::Error;
+
+/// A place to break at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteRequest {
+    /// The first byte of an instruction.
+    pub address: RemoteAddr,
+    /// The instruction as the file has it. Memory that differs is not broken into: it is not the code
+    /// that the client thinks it is.
+    pub instruction: Vec<u8>,
+}
+
+/// Why a site was not planted. Normal, counted and shown; never an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The bytes are no instruction.
+    #[error("not an instruction")]
+    Undecodable,
+    /// The program has a breakpoint of its own there, or somebody else has put one.
+    #[error("a breakpoint is there already")]
+    ForeignBreakpoint,
+    /// Memory does not hold what the file holds.
+    #[error("the code in memory differs from the file")]
+    Changed,
+    /// The address is in no executable private mapping of a file.
+    #[error("no executable private mapping of a file is there")]
+    NotCode,
+    /// The kernel did not let the byte be written.
+    #[error("the kernel refused to write there")]
+    WriteRefused,
+}
+
+/// How a hit site's instruction is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Not chosen yet: the first hit chooses for all.
+    Open,
+    /// From a copy at this address.
+    Displaced(RemoteAddr),
+    /// At its own place, with everybody else held.
+    InPlace,
+}
+
+/// One planted site.
+#[derive(Clone, Debug)]
+pub(crate) struct BreakpointSite {
+    pub(crate) address: RemoteAddr,
+    /// What the memory held; never a byte of ours.
+    pub(crate) original: Vec<u8>,
+    pub(crate) way: Way,
+}
+
+/// The sites of an address space, found by address in constant time.
+#[derive(Debug, Default)]
+pub(crate) struct SiteTable {
+    sites: Vec<BreakpointSite>,
+    by_address: HashMap<RemoteAddr, SiteId, BuildHasherDefault<AddressHasher>>,
+}
+
+impl SiteTable {
+    /// Adds a site, or finds the one that is there.
+    pub(crate) fn add(&mut self, address: RemoteAddr, original: Vec<u8>) -> SiteId {
+        if let Some(id) = self.by_address.get(&address) {
+            return *id;
+        }
+        let id = SiteId(u32::try_from(self.sites.len()).unwrap_or(u32::MAX));
+        self.sites.push(BreakpointSite {
+            address,
+            original,
+            way: Way::Open,
+        });
+        self.by_address.insert(address, id);
+        id
+    }
+
+    pub(crate) fn at(&self, address: RemoteAddr) -> Option<SiteId> {
+        self.by_address.get(&address).copied()
+    }
+
+    pub(crate) fn get(&self, id: SiteId) -> &BreakpointSite {
+        &self.sites[id.index()]
+    }
+
+    pub(crate) fn all(&self) -> &[BreakpointSite] {
+        &self.sites
+    }
+
+    pub(crate) fn all_mut(&mut self) -> &mut [BreakpointSite] {
+        &mut self.sites
+    }
+
+    /// The program has become another: nothing of this is in its memory any more.
+    pub(crate) fn forget(&mut self) {
+        self.by_address.clear();
+    }
+
+    /// Puts the original bytes into `bytes`, which were read at `start`, where sites lie among them.
+    pub(crate) fn mask(&self, start: RemoteAddr, bytes: &mut [u8]) {
+        for (offset, byte) in bytes.iter_mut().enumerate() {
+            if let Some(id) = self.at(start.plus(offset as u64)) {
+                *byte = self.get(id).original[0];
+            }
+        }
+    }
+}
+
+/// Addresses spread well enough by one multiplication; SipHash would cost more than the rest of a look-up.
+#[derive(Debug, Default)]
+pub(crate) struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 over the golden ratio (Knuth, The Art of Computer Programming volume 3, 6.4).
+        self.0 = (self.0 ^ number)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_one_site_however_often_it_is_asked_for() {
+        let mut table = SiteTable::default();
+        let first = table.add(RemoteAddr(0x1000), vec![0x55]);
+        let second = table.add(RemoteAddr(0x1001), vec![0x90]);
+        assert_eq!(table.add(RemoteAddr(0x1000), vec![0xCC]), first);
+        assert_eq!(table.get(first).original, [0x55]);
+        assert_eq!(table.at(RemoteAddr(0x1001)), Some(second));
+        assert_eq!(table.at(RemoteAddr(0x1002)), None);
+    }
+
+    #[test]
+    fn bytes_read_from_memory_are_shown_without_ours() {
+        let mut table = SiteTable::default();
+        table.add(RemoteAddr(0x1001), vec![0x55, 1]);
+        let mut bytes = [0x90, 0xCC, 0xCC];
+        table.mask(RemoteAddr(0x1000), &mut bytes);
+        assert_eq!(bytes, [0x90, 0x55, 0xCC]);
+    }
+}

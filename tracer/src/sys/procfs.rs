@@ -1,0 +1,234 @@
+//! Parsers of /proc.
+//!
+//! Must not know: sessions. Text in, values out; nothing is trusted: a thread's name may hold
+//! parentheses and newlines, a path may end in ` (deleted)` without being deleted.
+
+use super::{Activity, Answer};
+use crate::addr::{RemoteAddr, RemoteRange};
+use crate::ids::{Pid, Tid};
+use nix::errno::Errno;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// One line of /proc/PID/maps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// Where it lies.
+    pub range: RemoteRange,
+    /// Whether the processor may execute it.
+    pub executable: bool,
+    /// Whether writes to it go to the file and to other processes.
+    pub shared: bool,
+    /// Where in the file it begins, in bytes.
+    pub offset: u64,
+    /// The device and inode of the file; zeros for anonymous memory.
+    pub device: (u32, u32),
+    /// See `device`.
+    pub inode: u64,
+    /// The path or the pseudo-name (`[heap]`), as the kernel shows it.
+    pub path: PathBuf,
+}
+
+/// What stands in front of a thread's system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seccomp {
+    /// Nothing.
+    Free,
+    /// Only `read`, `write`, `_exit` and `sigreturn`.
+    Strict,
+    /// This many filters.
+    Filters(u32),
+}
+
+/// The system's answer as an errno.
+pub(crate) fn errno_of(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+fn read(path: &str) -> Answer<Vec<u8>> {
+    fs::read(path).map_err(|e| match errno_of(&e) {
+        // /proc/PID/… of a process that ends while it is read.
+        Errno::ENOENT => Errno::ESRCH,
+        other => other,
+    })
+}
+
+/// The mappings of a process, by one of its threads.
+pub(crate) fn mappings(tid: Tid) -> Answer<Vec<Mapping>> {
+    Ok(read(&format!("/proc/{tid}/maps"))?
+        .split(|b| *b == b'\n')
+        .filter_map(parse_mapping)
+        .collect())
+}
+
+fn parse_mapping(line: &[u8]) -> Option<Mapping> {
+    let mut rest = line;
+    let mut field = || {
+        let start = rest.iter().position(|b| *b != b' ')?;
+        let end = rest[start..]
+            .iter()
+            .position(|b| *b == b' ')
+            .map_or(rest.len(), |n| start + n);
+        let word = std::str::from_utf8(&rest[start..end]).ok()?;
+        rest = &rest[end..];
+        Some(word)
+    };
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    let (start, end) = field()?.split_once('-')?;
+    let (start, end) = (RemoteAddr(hex(start)?), RemoteAddr(hex(end)?));
+    let permissions = field()?.as_bytes();
+    let offset = hex(field()?)?;
+    let (major, minor) = field()?.split_once(':')?;
+    let device = (u32::try_from(hex(major)?).ok()?, u32::try_from(hex(minor)?).ok()?);
+    let inode = field()?.parse().ok()?;
+    let path = rest
+        .iter()
+        .position(|b| *b != b' ')
+        .map_or(&[][..], |n| &rest[n..]);
+    Some(Mapping {
+        range: RemoteRange { start, end },
+        executable: permissions.get(2) == Some(&b'x'),
+        shared: permissions.get(3) == Some(&b's'),
+        offset,
+        device,
+        inode,
+        path: PathBuf::from(std::ffi::OsString::from_vec(path.to_vec())),
+    })
+}
+
+/// The threads of a process.
+pub(crate) fn threads(pid: Pid) -> Answer<Vec<Tid>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| match errno_of(&e) {
+        Errno::ENOENT => Errno::ESRCH,
+        other => other,
+    })?;
+    Ok(entries
+        .flatten()
+        .filter_map(|e| e.file_name().to_str()?.parse().ok().map(Tid))
+        .collect())
+}
+
+/// A field of /proc/TID/status, without its name and the blanks around it.
+pub(crate) fn status_field(tid: Tid, name: &str) -> Answer<Option<String>> {
+    Ok(field_of(&read(&format!("/proc/{tid}/status"))?, name))
+}
+
+fn field_of(status: &[u8], name: &str) -> Option<String> {
+    // The command's name stands in the first line; the kernel escapes newlines in it.
+    status.split(|b| *b == b'\n').find_map(|line| {
+        let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
+        Some(String::from_utf8_lossy(value).trim().to_owned())
+    })
+}
+
+/// The thread group of a thread.
+pub(crate) fn process_of(tid: Tid) -> Answer<Pid> {
+    let tgid = status_field(tid, "Tgid")?.and_then(|v| v.parse().ok());
+    tgid.map(Pid).ok_or(Errno::ESRCH)
+}
+
+/// The tracer of a process, if it has one, and that tracer's name.
+pub(crate) fn tracer_of(pid: Pid) -> Answer<Option<(Pid, String)>> {
+    let tracer = status_field(pid.leader(), "TracerPid")?
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(0);
+    if tracer == 0 {
+        return Ok(None);
+    }
+    let name = status_field(Tid(tracer), "Name")
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    Ok(Some((Pid(tracer), name)))
+}
+
+/// What stands in front of a thread's system calls.
+pub(crate) fn seccomp(tid: Tid) -> Answer<Seccomp> {
+    let status = read(&format!("/proc/{tid}/status"))?;
+    let number = |name| field_of(&status, name).and_then(|v| v.parse().ok()).unwrap_or(0);
+    Ok(match number("Seccomp") {
+        0 => Seccomp::Free,
+        1 => Seccomp::Strict,
+        // Seccomp_filters is there since 5.9; without it, there is at least one.
+        _ => Seccomp::Filters(number("Seccomp_filters").max(1)),
+    })
+}
+
+/// What a thread is doing.
+pub(crate) fn activity(pid: Pid, tid: Tid) -> Answer<Activity> {
+    let stat = read(&format!("/proc/{pid}/task/{tid}/stat"))?;
+    // proc(5): the state follows the name, which is in parentheses and may hold any of them.
+    let behind = stat.iter().rposition(|b| *b == b')').ok_or(Errno::EIO)?;
+    Ok(match stat.get(behind + 2) {
+        Some(b'R') => Activity::Running,
+        Some(b'S' | b'D' | b'I') => Activity::Sleeping,
+        Some(b'T' | b't') => Activity::Stopped,
+        _ => Activity::Dead,
+    })
+}
+
+/// Whether a process is a thread of the kernel: it has no memory of its own.
+pub(crate) fn is_kernel_thread(pid: Pid) -> Answer<bool> {
+    let stat = read(&format!("/proc/{pid}/stat"))?;
+    let behind = stat.iter().rposition(|b| *b == b')').ok_or(Errno::EIO)?;
+    let fields = String::from_utf8_lossy(&stat[behind + 1..]).into_owned();
+    // proc(5): field 9 is the flags word; the state, field 3, is the first here. PF_KTHREAD.
+    let flags: u64 = fields
+        .split_whitespace()
+        .nth(6)
+        .and_then(|f| f.parse().ok())
+        .ok_or(Errno::EIO)?;
+    Ok(flags & 0x0020_0000 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_keeps_blanks_and_suffixes_of_its_path() {
+        let line = b"7f1000-7f3000 r-xp 00001000 fd:01 4711                       /a dir/lib (deleted).so";
+        let mapping = parse_mapping(line).expect("a mapping");
+        assert_eq!(mapping.range.start, RemoteAddr(0x7f_1000));
+        assert_eq!(mapping.range.end, RemoteAddr(0x7f_3000));
+        assert!(mapping.executable && !mapping.shared);
+        assert_eq!(
+            (mapping.offset, mapping.inode, mapping.device),
+            (0x1000, 4711, (0xfd, 1))
+        );
+        assert_eq!(mapping.path, PathBuf::from("/a dir/lib (deleted).so"));
+    }
+
+    #[test]
+    fn anonymous_memory_has_no_path_and_broken_lines_are_skipped() {
+        let mapping = parse_mapping(b"10000-20000 rw-s 00000000 00:00 0 ").expect("a mapping");
+        assert_eq!(mapping.path, PathBuf::new());
+        assert!(mapping.shared && !mapping.executable);
+        for broken in [&b""[..], b"10000", b"x-y r-xp 0 0:0 0", b"1-2 r-xp 0 00 0"] {
+            assert_eq!(parse_mapping(broken), None);
+        }
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_field_is_no_field() {
+        let status = b"Name:\tTgid: 1\nUmask:\t0022\nTgid:\t4711\nTracerPid:\t0\n";
+        assert_eq!(field_of(status, "Tgid").as_deref(), Some("4711"));
+        assert_eq!(field_of(status, "Seccomp"), None);
+    }
+
+    #[test]
+    fn this_process_is_read_as_it_is() {
+        let pid = Pid(std::process::id().cast_signed());
+        assert_eq!(process_of(pid.leader()), Ok(pid));
+        assert!(threads(pid).expect("own threads").contains(&pid.leader()));
+        assert_eq!(is_kernel_thread(pid), Ok(false));
+        assert!(
+            mappings(pid.leader())
+                .expect("own mappings")
+                .iter()
+                .any(|m| m.executable)
+        );
+        assert_eq!(tracer_of(Pid(-1)), Err(Errno::ESRCH));
+    }
+}

@@ -1,0 +1,115 @@
+//! One traced thread.
+//!
+//! Must not know: sites' bytes, what is profiled. State only; what a stop means is decided in `session`.
+
+use crate::addr::RemoteAddr;
+use crate::affinity::Heat;
+use crate::ids::{Pid, SiteId, TraceeId};
+use crate::sys::Signal;
+
+/// A thread this session traces.
+#[derive(Debug)]
+pub(crate) struct Tracee {
+    pub(crate) id: TraceeId,
+    pub(crate) process: Pid,
+    pub(crate) role: Role,
+    pub(crate) state: State,
+    /// Arrivals whose instruction did not run because a signal came first.
+    pub(crate) retries: Retries,
+    pub(crate) heat: Heat,
+}
+
+/// Why a thread is traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It belongs to the profiled process.
+    Profiled,
+    /// It belongs to another process that shares the memory (vfork, `CLONE_VM`): our breakpoints hit it,
+    /// so it must stay traced until it execs or ends, but its arrivals are not counted.
+    Passing,
+    /// It has a copy of the memory, with our breakpoints in it: cleaned and let go at its first stop.
+    Copy,
+}
+
+/// What a tracee is doing, as far as this session has been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Its parent's event told of it; its own first stop is still to come.
+    Unborn,
+    /// It runs, or has stopped and not been waited for.
+    Running,
+    /// It is in a stop that was waited for.
+    Stopped,
+    /// It is in a group-stop and hears SIGCONT.
+    Listening,
+}
+
+/// How a stopped thread goes on when the client has seen its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Onward {
+    /// Just on, with a signal or without.
+    Go(Signal),
+    /// Over the site it stands on, at its own place.
+    Over(SiteId),
+}
+
+/// Arrivals that will be reported again by the processor but were one arrival.
+///
+/// A signal that is delivered while a thread stands in a slot, before its instruction ran, makes the
+/// thread go back to the site; the handler returns there, and the breakpoint is hit a second time.
+/// Handlers nest, so these are a stack.
+#[derive(Debug, Default)]
+pub(crate) struct Retries(Vec<(SiteId, RemoteAddr)>);
+
+impl Retries {
+    /// The thread was sent back to `site` with this stack pointer.
+    pub(crate) fn push(&mut self, site: SiteId, sp: RemoteAddr) {
+        self.0.push((site, sp));
+    }
+
+    /// Whether this arrival is one that was seen before.
+    ///
+    /// Entries of frames that are gone (a handler that jumped out) are dropped: the stack has shrunk past them.
+    pub(crate) fn take(&mut self, site: SiteId, sp: RemoteAddr) -> bool {
+        while let Some((at, below)) = self.0.last().copied() {
+            if below > sp {
+                return false;
+            }
+            self.0.pop();
+            if (at, below) == (site, sp) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SITE: SiteId = SiteId(1);
+    const OTHER: SiteId = SiteId(2);
+
+    #[test]
+    fn an_arrival_that_was_cut_short_is_known_once() {
+        let mut retries = Retries::default();
+        assert!(!retries.take(SITE, RemoteAddr(0x1000)));
+        retries.push(SITE, RemoteAddr(0x1000));
+        assert!(!retries.take(OTHER, RemoteAddr(0x800)), "the handler's own lines");
+        assert!(
+            !retries.take(SITE, RemoteAddr(0x800)),
+            "the handler calls the same function"
+        );
+        assert!(retries.take(SITE, RemoteAddr(0x1000)));
+        assert!(!retries.take(SITE, RemoteAddr(0x1000)), "the loop comes round");
+    }
+
+    #[test]
+    fn a_handler_that_jumps_out_leaves_nothing_behind() {
+        let mut retries = Retries::default();
+        retries.push(SITE, RemoteAddr(0x1000));
+        assert!(!retries.take(OTHER, RemoteAddr(0x2000)));
+        assert!(!retries.take(SITE, RemoteAddr(0x1000)));
+    }
+}
