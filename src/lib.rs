@@ -6,16 +6,23 @@
 //! The library never prints, never exits and never reads the environment; the command line is a client of it.
 //!
 //! ```text
-//! plan ──► recorder ──► occurrences ──► profile ──► report
-//! what     charges       counts          plain       table, JSON
+//! select ─► planner ─► plan ──► recorder ──► occurrences ──► profile ──► report
+//! which     rows,      what     charges       counts          plain       table, JSON
+//!           edges        │
+//!                        └─ profiler: session, image (where the file lies), metric (memory now) ─► arrivals
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod image;
+pub mod metric;
 pub mod occurrences;
 pub mod plan;
+pub mod planner;
 pub mod profile;
+pub mod profiler;
 pub mod recorder;
 pub mod report;
+pub mod select;
 pub mod source;
 pub mod units;
 

@@ -23,8 +23,16 @@ use std::marker::PhantomData;
 #[derive(Debug)]
 pub struct Session {
     core: Core<Linux>,
+    begun: Begun,
     /// ptrace(2): requests must come from the thread that attached.
     _one_thread: PhantomData<*const ()>,
+}
+
+/// How a session came to its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    Launched,
+    Attached,
 }
 
 /// Asks a session to stop, from any thread; dropping it asks too.
@@ -56,7 +64,10 @@ impl Session {
     /// # Errors
     /// The program cannot be run or not be traced.
     pub fn launch(launch: &Launch, options: Options, stop: StopListener) -> Result<Self> {
-        launch::launch(launch, options, stop.0).map(Self::over)
+        Ok(Self::over(
+            launch::launch(launch, options, stop.0)?,
+            Begun::Launched,
+        ))
     }
 
     /// Attaches to a running process without stopping it.
@@ -64,12 +75,13 @@ impl Session {
     /// # Errors
     /// There is no such process, or this one may not trace it; then nothing has been touched.
     pub fn attach(pid: Pid, options: Options, stop: StopListener) -> Result<Self> {
-        attach::attach(pid, options, stop.0).map(Self::over)
+        Ok(Self::over(attach::attach(pid, options, stop.0)?, Begun::Attached))
     }
 
-    fn over(core: Core<Linux>) -> Self {
+    fn over(core: Core<Linux>, begun: Begun) -> Self {
         Self {
             core,
+            begun,
             _one_thread: PhantomData,
         }
     }
@@ -122,6 +134,12 @@ impl Session {
         let read = read.map_err(|e| Error::from_errno(Operation::Read, subject, e))?;
         self.core.space.sites.mask(at, &mut buffer[..read]);
         Ok(read)
+    }
+
+    /// Whether the process was started by this session, so that its end is heard of even after an exec.
+    #[must_use]
+    pub fn is_own_child(&self) -> bool {
+        self.begun == Begun::Launched
     }
 
     /// What the session has done so far.

@@ -12,7 +12,7 @@ use crate::decode::{Stop, decode};
 use crate::error::{Error, Kind, Operation, Result, Subject};
 use crate::session::{Core, Options};
 use crate::sys::linux::Linux;
-use crate::sys::spawn::{self, Doorbell};
+use crate::sys::spawn::{self, Doorbell, SignalMask};
 use crate::sys::{Go, Kernel, Seize, Signal, WaitFor};
 use crate::tracee::{Role, State};
 use nix::errno::Errno;
@@ -28,6 +28,8 @@ pub struct Launch {
     pub arguments: Vec<OsString>,
     /// Its environment, `NAME=value` each.
     pub environment: Vec<OsString>,
+    /// The signals it starts with blocked.
+    pub blocked: SignalMask,
 }
 
 /// The file that a shell would run for `program`: itself when it has a slash, else the first in `path`.
@@ -40,7 +42,13 @@ pub fn find_program(program: &Path, path: Option<&std::ffi::OsStr>) -> Option<Pa
 pub(crate) fn launch(launch: &Launch, options: Options, doorbell: Doorbell) -> Result<Core<Linux>> {
     let subject = || Subject::Program(launch.program.clone());
     let failed = |errno| Error::from_errno(Operation::Run, subject(), errno);
-    let mut held = spawn::hold(&launch.program, &launch.arguments, &launch.environment).map_err(failed)?;
+    let mut held = spawn::hold(
+        &launch.program,
+        &launch.arguments,
+        &launch.environment,
+        launch.blocked,
+    )
+    .map_err(failed)?;
     let mut kernel = Linux::default();
     let tid = held.pid.leader();
     if let Err(errno) = kernel.seize(tid, Seize::DiesWithTracer) {

@@ -67,3 +67,4 @@ pub use session::Options;
 pub use site::{Refused, SiteRequest};
 pub use sys::Signal;
 pub use sys::procfs::Mapping;
+pub use sys::spawn::SignalMask;

@@ -7,6 +7,7 @@ use super::Answer;
 use super::procfs::errno_of;
 use crate::ids::{Pid, Tid};
 use nix::errno::Errno;
+use nix::sys::signal::SigSet;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
@@ -46,7 +47,12 @@ impl Block {
 }
 
 /// Forks a child that will run `program` once [`Held::release`] is called.
-pub(crate) fn hold(program: &Path, arguments: &[OsString], environment: &[OsString]) -> Answer<Held> {
+pub(crate) fn hold(
+    program: &Path,
+    arguments: &[OsString],
+    environment: &[OsString],
+    mask: SignalMask,
+) -> Answer<Held> {
     let path = c_string(program.as_os_str())?;
     let arguments = Block::new(arguments)?;
     let environment = Block::new(environment)?;
@@ -54,6 +60,7 @@ pub(crate) fn hold(program: &Path, arguments: &[OsString], environment: &[OsStri
     let (go_read, go_write) = pipe().map_err(|e| errno_of(&e))?;
     let (failure_read, failure_write) = pipe().map_err(|e| errno_of(&e))?;
     let fds = ChildFds {
+        mask,
         go: go_read.as_raw_fd(),
         go_write: go_write.as_raw_fd(),
         failure: failure_write.as_raw_fd(),
@@ -73,6 +80,7 @@ pub(crate) fn hold(program: &Path, arguments: &[OsString], environment: &[OsStri
 
 #[derive(Clone, Copy)]
 struct ChildFds {
+    mask: SignalMask,
     go: i32,
     go_write: i32,
     failure: i32,
@@ -93,7 +101,7 @@ fn become_program(path: &CString, arguments: &Block, environment: &Block, fds: C
             _ => exit_now(127),
         }
     }
-    reset_signals();
+    reset_signals(fds.mask);
     // SAFETY: path and both blocks are null-terminated and outlive the call; on success it does not return.
     unsafe {
         libc::execve(
@@ -109,8 +117,23 @@ fn become_program(path: &CString, arguments: &Block, environment: &Block, fds: C
     exit_now(127)
 }
 
+/// The signals a thread blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SignalMask(SigSet);
+
+impl SignalMask {
+    /// What the calling thread blocks: what a program it started itself would block too.
+    #[must_use]
+    pub fn of_this_thread() -> Self {
+        // pthread_sigmask(3) fails for a wrong argument only.
+        Self(SigSet::thread_get_mask().unwrap_or_else(|_| SigSet::empty()))
+    }
+}
+
 /// Rust's runtime ignores SIGPIPE in this process, and exec hands that on: the program gets the default back.
-fn reset_signals() {
+fn reset_signals(mask: SignalMask) {
+    // SAFETY: the set is initialised; sigprocmask is async-signal-safe, and this process has one thread.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, mask.0.as_ref(), ptr::null_mut()) };
     // SAFETY: signal is async-signal-safe, and SIG_DFL runs no code.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }

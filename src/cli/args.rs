@@ -1,0 +1,111 @@
+//! The words of the command line.
+//!
+//! Must not know: what they set off.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use lineprof_dwarf::{FilePattern, Pattern};
+
+/// Tells which line of a native program makes its memory grow.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the functions of a program that can be profiled
+    Functions(Functions),
+}
+
+/// What to profile, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Profile {
+    /// Profile this function; repeatable. A full or trailing part of its path (`work`, `ns::Widget::draw`), a
+    /// glob (`*::draw`), a regular expression (`/^ns::/`), or `file.c:name`. Default: the program's own functions
+    #[arg(short, long = "function", value_name = "PATTERN")]
+    pub(crate) functions: Vec<Pattern>,
+    /// Profile every function of the source files that match; repeatable
+    #[arg(long = "file", value_name = "GLOB")]
+    pub(crate) files: Vec<FilePattern>,
+    /// Leave these functions out; repeatable
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<Pattern>,
+    /// Attach to a running process until it ends or Ctrl-C is pressed
+    #[arg(short, long, value_name = "PID", conflicts_with = "program")]
+    pub(crate) pid: Option<i32>,
+    /// Write the report here; `-` is stdout. A name that ends in .json is written as JSON
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The report's format
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Digits after the point in the table
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(..=9))]
+    pub(crate) precision: u8,
+    /// What counts as memory
+    #[arg(long, value_enum, default_value_t = Metric::Rss)]
+    pub(crate) metric: Metric,
+    /// Read rss and anon from smaps_rollup: exact on every kernel, and slow
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// How the instruction under a breakpoint is run
+    #[arg(long, value_enum, default_value_t = Engine::Auto)]
+    pub(crate) engine: Engine,
+    /// The program and its arguments
+    #[arg(
+        value_name = "PROGRAM",
+        required_unless_present = "pid",
+        trailing_var_arg = true
+    )]
+    pub(crate) program: Vec<OsString>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Functions {
+    /// The program
+    #[arg(value_name = "BINARY")]
+    pub(crate) binary: PathBuf,
+    /// Only functions that match; default: the program's own
+    #[arg(value_name = "PATTERN")]
+    pub(crate) pattern: Option<Pattern>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Metric {
+    /// Resident memory
+    Rss,
+    /// Resident memory that is not backed by a file
+    Anon,
+    /// Resident memory, shared pages divided by their users
+    Pss,
+    /// Resident memory of this process alone
+    Uss,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// The cheapest that each site allows
+    Auto,
+    /// From a copy: one stop a hit
+    Displaced,
+    /// At its own place: the reference, slow
+    InPlace,
+}

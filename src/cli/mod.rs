@@ -1,0 +1,54 @@
+//! The command line: words in, a report and an exit code out.
+//!
+//! Must not know: how anything is measured. This is the only place that reads the environment, prints, or
+//! handles signals.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `args` | the words |
+//! | `profile` | `lineprof PROGRAM`, `lineprof --pid PID` |
+//! | `functions` | `lineprof functions BINARY` |
+//! | `output` | where a report goes, and in which format |
+//! | `signals` | who hears Ctrl-C |
+//! | `hint` | what to do about an error |
+
+mod args;
+mod functions;
+mod hint;
+mod output;
+mod profile;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+/// Exit codes of our own, as `env`, `nohup` and `timeout` use them (POSIX, env: EXIT STATUS).
+pub(crate) const FAILED: u8 = 125;
+pub(crate) const CANNOT_RUN: u8 = 126;
+pub(crate) const NOT_FOUND: u8 = 127;
+
+/// Runs the command line; the code to exit with.
+pub(crate) fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::from_env("LINEPROF_LOG");
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // A closed pipe is the only way this can fail, and nobody is left to tell.
+            let _closed = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(FAILED),
+            };
+        }
+    };
+    match args.command {
+        Some(args::Command::Functions(functions)) => functions::run(&functions),
+        None => profile::run(args.profile),
+    }
+}

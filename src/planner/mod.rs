@@ -1,0 +1,226 @@
+//! From functions to a plan: rows become sites, code becomes edges.
+//!
+//! Must not know: processes. It reads one file's debug information and machine code.
+//!
+//! ```text
+//! Function ─► Instance ─► rows ──────► lines by address ─┐
+//!                  └────► code ─► boundaries, exits ─────┴─► sites ─► edges between them
+//! ```
+//! A row that is no instruction's first byte is refused with a reason: an `int3` there would become an operand of
+//! the instruction before it (kcov's issues 18, 82 and 102). Nothing is dropped silently.
+
+mod code;
+mod rows;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use lineprof_dwarf::{Error, FileAddr, Function, Instance, ObjectFile, Row};
+
+use crate::plan::{
+    Exit, FunctionId, InstanceId, LineId, Plan, PlannedFunction, PlannedInstance, PlannedLine, PlannedSite,
+    RefusedSite, SiteIndex,
+};
+use code::InstanceCode;
+use rows::{RowLine, lines_by_address};
+
+/// A plan for `functions` of `object`, and the bytes of each site's instruction.
+///
+/// Shape: one function for each, in the order given; `instructions` has one entry a site of the plan.
+///
+/// # Errors
+/// A line table cannot be read.
+pub fn plan(object: &ObjectFile, functions: &[Function]) -> Result<Planned, Error> {
+    let mut planner = Planner::default();
+    for function in functions {
+        planner.add(object, function)?;
+    }
+    Ok(planner.planned)
+}
+
+/// A plan, and what has to be known of the file to plant it.
+#[derive(Debug, Default)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// The bytes of the instruction under each site, as the file has them.
+    pub instructions: Vec<Vec<u8>>,
+}
+
+#[derive(Default)]
+struct Planner {
+    planned: Planned,
+    lines: HashMap<(FunctionId, Option<PathBuf>, u32), LineId>,
+    /// Every address that has a site: linkers fold functions with the same code into one.
+    taken: HashSet<FileAddr>,
+}
+
+fn index(length: usize) -> u32 {
+    // 2^32 sites would be a plan of hundreds of gigabytes.
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+impl Planner {
+    fn add(&mut self, object: &ObjectFile, function: &Function) -> Result<(), Error> {
+        let id = FunctionId(index(self.planned.plan.functions.len()));
+        let mut instances = Vec::with_capacity(function.instances.len());
+        for instance in &function.instances {
+            instances.push((instance, object.rows(instance)?));
+        }
+        let (file, line) = declaration(function, &instances);
+        let own_lines = instances
+            .iter()
+            .flat_map(|(_, rows)| rows)
+            .filter(|row| row.file.path() == file);
+        let last_line = own_lines.map(|row| row.line).max().unwrap_or(line).max(line);
+        let linkage_name = match function.instances.as_slice() {
+            [only] => only.linkage_name.clone(),
+            _ => None,
+        };
+        let declaration = self.line(id, None, line);
+        self.planned.plan.functions.push(PlannedFunction {
+            name: function.name.clone(),
+            linkage_name,
+            file: file.clone(),
+            line,
+            last_line,
+            declaration,
+        });
+        for (instance, rows) in &instances {
+            self.add_instance(object, id, &file, instance, rows);
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, function: FunctionId, file: Option<PathBuf>, line: u32) -> LineId {
+        let lines = &mut self.planned.plan.lines;
+        *self
+            .lines
+            .entry((function, file, line))
+            .or_insert_with_key(|(function, file, line)| {
+                let id = LineId(index(lines.len()));
+                lines.push(PlannedLine {
+                    function: *function,
+                    file: file.clone(),
+                    line: *line,
+                    has_site: false,
+                });
+                id
+            })
+    }
+
+    fn refuse(&mut self, address: FileAddr, function: FunctionId, line: u32, reason: &str) {
+        self.planned.plan.refused.push(RefusedSite {
+            address,
+            function,
+            line,
+            reason: reason.to_owned(),
+        });
+    }
+
+    fn add_instance(
+        &mut self,
+        object: &ObjectFile,
+        function: FunctionId,
+        own_file: &Path,
+        instance: &Instance,
+        rows: &[Row],
+    ) {
+        let code = InstanceCode::decode(object, &instance.ranges);
+        let lines = lines_by_address(rows, instance, &code);
+        let exits = code.exits(instance.optimised);
+        let declared = self.planned.plan.function(function).line;
+        if code.instruction(instance.entry).is_none() {
+            self.refuse(instance.entry, function, declared, "its code cannot be read");
+            return;
+        }
+        if self.taken.contains(&instance.entry) {
+            self.refuse(
+                instance.entry,
+                function,
+                declared,
+                "its code is shared with another function",
+            );
+            return;
+        }
+        let mut wanted: BTreeMap<FileAddr, Vec<RowLine<'_>>> = lines;
+        for address in exits.keys().chain([&instance.entry]) {
+            wanted.entry(*address).or_default();
+        }
+        let id = InstanceId(index(self.planned.plan.instances.len()));
+        let mut sites: BTreeMap<FileAddr, SiteIndex> = BTreeMap::new();
+        for (address, lines) in wanted {
+            let Some(instruction) = code.instruction(address) else {
+                let reason = if code.is_unreadable(address) {
+                    "behind bytes that are no instruction"
+                } else {
+                    "not an instruction boundary"
+                };
+                let line = lines.first().map_or(declared, |line| line.line);
+                self.refuse(address, function, line, reason);
+                continue;
+            };
+            if !self.taken.insert(address) {
+                self.refuse(
+                    address,
+                    function,
+                    declared,
+                    "its code is shared with another function",
+                );
+                continue;
+            }
+            let lines = lines
+                .into_iter()
+                .map(|line| self.sited_line(function, own_file, line))
+                .collect();
+            sites.insert(address, SiteIndex(index(self.planned.plan.sites.len())));
+            self.planned.plan.sites.push(PlannedSite {
+                address,
+                instance: id,
+                lines,
+                entry: address == instance.entry,
+                exit: exits.get(&address).copied().unwrap_or(Exit::Never),
+            });
+            let range = lineprof_dwarf::AddrRange {
+                start: address,
+                end: FileAddr(address.0 + u64::from(instruction.length)),
+            };
+            self.planned
+                .instructions
+                .push(object.code(range).unwrap_or_default().to_vec());
+        }
+        let mut edges = Vec::new();
+        for (address, from) in &sites {
+            for reached in code.reached_from(*address, |a| sites.contains_key(&a)) {
+                edges.push((*from, sites[&reached]));
+            }
+        }
+        self.planned.plan.instances.push(PlannedInstance {
+            function,
+            entry_reached_by_jump: code.jump_targets().contains(&instance.entry),
+            edges,
+            entry: sites[&instance.entry],
+        });
+    }
+
+    fn sited_line(&mut self, function: FunctionId, own_file: &Path, line: RowLine<'_>) -> LineId {
+        let file = (line.file != own_file).then(|| line.file.to_path_buf());
+        let id = self.line(function, file, line.line);
+        self.planned.plan.lines[id.index()].has_site = true;
+        id
+    }
+}
+
+/// Where a function is declared; where nothing tells, the first row of its entry.
+fn declaration(function: &Function, instances: &[(&Instance, Vec<Row>)]) -> (PathBuf, u32) {
+    if let Some(declared) = &function.declaration {
+        return (declared.file.path().to_path_buf(), declared.line);
+    }
+    let at_entry = |(instance, rows): &(&Instance, Vec<Row>)| {
+        let row = rows
+            .iter()
+            .find(|row| row.address >= instance.entry && row.line != 0);
+        row.map(|row| (row.file.path().to_path_buf(), row.line))
+    };
+    instances.iter().find_map(at_entry).unwrap_or_default()
+}

@@ -1,0 +1,113 @@
+//! A profile from beginning to end: open, select, plan, trace, record, sum up.
+//!
+//! Must not know: how a request was typed, where a report is written. It never prints: what a user may want to
+//! hear meanwhile goes to an [`Observer`].
+//!
+//! ```text
+//! Request ─► prepare (file, functions, plan) ─► run (session, recorder) ─► finish (profile) ─► Outcome
+//! ```
+//!
+//! Read on in `run.rs`.
+
+mod error;
+mod run;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+pub use error::{Error, NoMatch};
+pub use lineprof_tracer::{Engine, Pid, Pinning, SignalMask, StopHandle};
+
+use crate::metric::Reading;
+use crate::profile::{Metric, Profile};
+use crate::select::Selection;
+
+/// What to profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A program to start.
+    Launch {
+        /// The file to execute.
+        program: PathBuf,
+        /// Its arguments, its own name first.
+        arguments: Vec<OsString>,
+        /// Its environment, `NAME=value` each.
+        environment: Vec<OsString>,
+        /// The signals it starts with blocked.
+        blocked: SignalMask,
+    },
+    /// A process that runs already.
+    Attach(Pid),
+}
+
+/// How to profile.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Which functions.
+    pub selection: Selection,
+    /// What counts as memory.
+    pub metric: Metric,
+    /// Where it is read from.
+    pub reading: Reading,
+    /// How instructions under sites are run.
+    pub engine: Engine,
+    /// Whether hot threads may share the tracer's processor.
+    pub pinning: Pinning,
+}
+
+/// What happens meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// These are going to be profiled.
+    Selected {
+        /// How many functions.
+        functions: usize,
+        /// How many sites.
+        sites: usize,
+    },
+    /// The process runs and every site is planted.
+    Running {
+        /// The process.
+        pid: Pid,
+    },
+}
+
+/// Hears of progress, on the thread that traces.
+pub trait Observer: Send {
+    /// Something has happened.
+    fn progress(&mut self, progress: Progress);
+
+    /// The session can be stopped by this handle from now on; dropping it stops it.
+    fn stoppable(&mut self, handle: StopHandle);
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The profile.
+    pub profile: Profile,
+    /// What the program ended with, if it ended while it was watched or, started by us, afterwards.
+    pub exit: Option<lineprof_tracer::End>,
+    /// The executable was changed last at this time: sources newer than that may not be what was compiled.
+    pub built: Option<std::time::SystemTime>,
+}
+
+/// Profiles `target`.
+///
+/// Works on a thread of its own, whose end lets go of the last threads of an attached process.
+///
+/// # Errors
+/// Nothing could be profiled: the target or its debug information cannot be used, or no function matches.
+/// A program that was to be started has not run then.
+pub fn profile(target: &Target, settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, Error> {
+    std::thread::scope(|scope| {
+        let tracing = std::thread::Builder::new().name("lineprof-tracer".into());
+        let thread = tracing
+            .spawn_scoped(scope, || run::run(target, settings, observer))
+            .map_err(Error::Thread)?;
+        match thread.join() {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
