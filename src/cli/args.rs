@@ -30,7 +30,7 @@ pub(crate) enum Command {
 }
 
 /// What to profile, and how.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Profile {
     /// Profile this function; repeatable. A full or trailing part of its path (`work`, `ns::Widget::draw`), a
     /// glob (`*::draw`), a regular expression (`/^ns::/`), or `file.c:name`. Default: the program's own functions
@@ -88,9 +88,10 @@ pub(crate) enum Format {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Metric {
     /// Resident memory
+    #[default]
     Rss,
     /// Resident memory that is not backed by a file
     Anon,
@@ -100,9 +101,10 @@ pub(crate) enum Metric {
     Uss,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Engine {
     /// The cheapest that each site allows
+    #[default]
     Auto,
     /// From a copy: one stop a hit
     Displaced,

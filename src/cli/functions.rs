@@ -1,12 +1,205 @@
 //! `lineprof functions BINARY [PATTERN]`: what can be profiled.
 //!
 //! Must not know: processes.
+//!
+//! ```text
+//! ns::Widget::draw  /src/widget.cc:12  14 sites, 2 instances
+//! ns::clamp         /src/widget.cc:40  inlined 3 times, no code of its own
+//! ```
 
+use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
+use lineprof::planner;
+use lineprof::profile::path_text;
+use lineprof::report::escape::Escaped;
+use lineprof::select::{Selection, is_own};
+use lineprof_dwarf::{DebugSearch, Error, ObjectFile, Query, SourceLine};
+
 use super::args::Functions;
+use super::hint::{self, Doing, Failure};
+
+/// No column is made wider than this for one long name.
+const WIDEST: usize = 60;
+
+/// A function, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Listed {
+    file: String,
+    line: u32,
+    name: String,
+    code: Code,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Code {
+    Own { sites: usize, instances: usize },
+    Inlined { copies: usize },
+}
 
 /// Lists the functions.
-pub(crate) fn run(_functions: &Functions) -> ExitCode {
-    ExitCode::from(super::FAILED)
+pub(crate) fn run(args: &Functions) -> ExitCode {
+    let selection = Selection {
+        functions: args.pattern.iter().cloned().collect(),
+        ..Selection::default()
+    };
+    let found = ObjectFile::open(&args.binary, &DebugSearch::default()).and_then(|object| {
+        let listed = list(&object, &selection)?;
+        if listed.is_empty() {
+            return Ok(Err(nothing(&object, args)?));
+        }
+        Ok(Ok(listed))
+    });
+    let listed = match found {
+        Ok(Ok(listed)) => listed,
+        Ok(Err(failure)) => return failure.say(),
+        Err(error) => return hint::file(&error, Doing::List).say(),
+    };
+    if selection.is_default() {
+        eprintln!(
+            "lineprof: the program's own functions: {}; a pattern lists others too, '*' all",
+            listed.len()
+        );
+    }
+    match write(&listed, &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // `lineprof functions … | head`: whoever read has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => Failure::new(format!("cannot write the list: {}", hint::reason(&error))).say(),
+    }
+}
+
+/// In order of file and line.
+fn list(object: &ObjectFile, selection: &Selection) -> Result<Vec<Listed>, Error> {
+    let functions = selection.resolve(object)?;
+    let plan = planner::plan(object, &functions)?.plan;
+    let mut sites = vec![0; functions.len()];
+    for site in &plan.sites {
+        sites[plan.instance(site.instance).function.index()] += 1;
+    }
+    let own_code = |((planned, function), sites): ((&lineprof::plan::PlannedFunction, _), usize)| {
+        let function: &lineprof_dwarf::Function = function;
+        Listed {
+            file: path_text(&planned.file),
+            line: planned.line,
+            name: planned.name.clone(),
+            code: Code::Own {
+                sites,
+                instances: function.instances.len(),
+            },
+        }
+    };
+    let mut listed: Vec<Listed> = plan
+        .functions
+        .iter()
+        .zip(&functions)
+        .zip(sites)
+        .map(own_code)
+        .collect();
+    let query = Query {
+        patterns: selection.functions.clone(),
+        ..Query::default()
+    };
+    for function in object.inlined_only(&query)? {
+        let file = |declared: &SourceLine| path_text(declared.file.path());
+        let file = function.declaration.as_ref().map(file).unwrap_or_default();
+        if selection.is_default() && !is_own(Path::new(&file)) {
+            continue;
+        }
+        listed.push(Listed {
+            file,
+            line: function.declaration.map_or(0, |declared| declared.line),
+            name: function.name,
+            code: Code::Inlined {
+                copies: function.copies,
+            },
+        });
+    }
+    listed.sort();
+    Ok(listed)
+}
+
+fn nothing(object: &ObjectFile, args: &Functions) -> Result<Failure, Error> {
+    let mut vain = lineprof::profiler::NoMatch::default();
+    if let Some(pattern) = &args.pattern {
+        vain.wanted.push(pattern.as_str().to_owned());
+        vain.nearest = object.nearest_names(pattern, 5)?;
+    }
+    Ok(hint::explain(
+        &lineprof::profiler::Error::NoMatch(vain),
+        Doing::List,
+    ))
+}
+
+fn write(listed: &[Listed], out: &mut impl Write) -> io::Result<()> {
+    let rows: Vec<[String; 3]> = listed.iter().map(cells).collect();
+    let width = |column: usize| {
+        let lengths = rows.iter().map(|row| row[column].chars().count());
+        lengths.filter(|length| *length <= WIDEST).max().unwrap_or(0)
+    };
+    let (names, places) = (width(0), width(1));
+    let mut text = String::new();
+    for [name, place, code] in &rows {
+        text.push_str(&format!("{name:names$}  {place:places$}  {code}\n"));
+    }
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn cells(listed: &Listed) -> [String; 3] {
+    let code = match listed.code {
+        Code::Own { sites, instances } => match instances {
+            1 => counted(sites, "site"),
+            _ => format!("{}, {}", counted(sites, "site"), counted(instances, "instance")),
+        },
+        Code::Inlined { copies } => format!("inlined {}, no code of its own", counted(copies, "time")),
+    };
+    [
+        Escaped(&listed.name).to_string(),
+        format!("{}:{}", Escaped(&listed.file), listed.line),
+        code,
+    ]
+}
+
+fn counted(count: usize, of: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {of}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(name: &str, line: u32, code: Code) -> Listed {
+        Listed {
+            file: "/a.c".into(),
+            line,
+            name: name.into(),
+            code,
+        }
+    }
+
+    #[test]
+    fn columns_are_aligned_and_names_cannot_reach_the_terminal() {
+        let one = Code::Own {
+            sites: 1,
+            instances: 1,
+        };
+        let two = Code::Own {
+            sites: 14,
+            instances: 2,
+        };
+        let mut text = Vec::new();
+        let functions = [
+            listed("f\x1b[2J", 3, one),
+            listed("longer::name", 40, two),
+            listed("g", 50, Code::Inlined { copies: 3 }),
+        ];
+        write(&functions, &mut text).expect("a vector takes everything");
+        let expected = "f\\x1b[2J      /a.c:3   1 site\n\
+                        longer::name  /a.c:40  14 sites, 2 instances\n\
+                        g             /a.c:50  inlined 3 times, no code of its own\n";
+        assert_eq!(String::from_utf8(text).expect("text"), expected);
+    }
 }

@@ -10,12 +10,16 @@
 //! | `functions` | `lineprof functions BINARY` |
 //! | `output` | where a report goes, and in which format |
 //! | `signals` | who hears Ctrl-C |
+//! | `notes` | what a reader of a report has to know |
 //! | `hint` | what to do about an error |
+//! | `permission` | why the kernel does not let us trace |
 
 mod args;
 mod functions;
 mod hint;
+mod notes;
 mod output;
+mod permission;
 mod profile;
 mod signals;
 
@@ -49,6 +53,6 @@ pub(crate) fn main() -> ExitCode {
     };
     match args.command {
         Some(args::Command::Functions(functions)) => functions::run(&functions),
-        None => profile::run(args.profile),
+        None => profile::run(&args.profile),
     }
 }

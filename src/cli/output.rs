@@ -2,6 +2,7 @@
 //!
 //! Must not know: what is in it.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,16 @@ pub(crate) enum Destination {
     Stdout,
     Stderr,
     File(PathBuf),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::Stdout => f.write_str("stdout"),
+            Destination::Stderr => f.write_str("stderr"),
+            Destination::File(path) => path.display().fmt(f),
+        }
+    }
 }
 
 impl Destination {

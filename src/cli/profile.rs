@@ -3,75 +3,98 @@
 //! Must not know: how anything is measured.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::ExitCode;
 
 use lineprof::metric::Reading;
-use lineprof::profile::Metric;
+use lineprof::profile::{self, Metric};
 use lineprof::profiler::{
     self, Engine, Observer, Outcome, Pid, Pinning, Progress, Settings, SignalMask, StopHandle, Target,
 };
+use lineprof::report::escape::Escaped;
 use lineprof::select::Selection;
 use lineprof::source::SourceCache;
+use lineprof_dwarf::{FilePattern, Pattern};
 use lineprof_tracer::End;
 
 use super::args::{self, Profile};
+use super::hint::{self, Doing, Failure};
 use super::output::{self, Destination};
 use super::signals::Signals;
-use super::{CANNOT_RUN, FAILED, NOT_FOUND, hint};
+use super::{FAILED, NOT_FOUND, notes};
+
+/// A plan of more functions than this is worth a word: each hit costs time.
+const MANY_FUNCTIONS: usize = 1000;
 
 /// Profiles; the program's exit code, or one of ours.
-pub(crate) fn run(args: Profile) -> ExitCode {
+pub(crate) fn run(args: &Profile) -> ExitCode {
     let blocked = SignalMask::of_this_thread();
-    let signals = match Signals::take() {
-        Ok(signals) => signals,
-        Err(errno) => return fail(FAILED, &format!("cannot take signals: {errno}")),
-    };
     let (target, default) = match args.pid {
         Some(pid) => (Target::Attach(Pid(pid)), Destination::Stdout),
         None => match launch(&args.program, blocked) {
             Ok(target) => (target, Destination::Stderr),
-            Err(code) => return code,
+            Err(failure) => return failure.say(),
         },
     };
     let to = Destination::new(args.output.as_deref(), default);
+    carry_out(&target, args, &to, &mut |_| {})
+}
+
+/// Profiles `target` and writes the report, which `finish` sees first.
+pub(crate) fn carry_out(
+    target: &Target,
+    args: &Profile,
+    to: &Destination,
+    finish: &mut dyn FnMut(&mut profile::Profile),
+) -> ExitCode {
+    let signals = match Signals::take() {
+        Ok(signals) => signals,
+        Err(errno) => return Failure::new(format!("cannot take signals: {errno}")).say(),
+    };
     if let Err(error) = to.check() {
-        return fail(FAILED, &format!("cannot write the report: {error}"));
+        return not_written(to, &error).say();
     }
-    let settings = settings(&args);
+    let settings = settings(args);
+    let doing = match target {
+        Target::Launch { .. } => Doing::Launch,
+        Target::Attach(_) => Doing::Attach,
+    };
     let mut terminal = Terminal {
         signals,
-        attached: matches!(target, Target::Attach(_)),
-        selection_said: !settings.selection.is_default(),
+        doing,
+        selection: settings.selection.clone(),
         handle: None,
     };
-    match profiler::profile(&target, &settings, &mut terminal) {
-        Ok(outcome) => report(&outcome, &to, &args),
-        Err(error) => fail(code_of(&error), &hint::message(&error)),
+    match profiler::profile(target, &settings, &mut terminal) {
+        Ok(mut outcome) => {
+            finish(&mut outcome.profile);
+            report(outcome, to, args, doing)
+        }
+        Err(error) => hint::explain(&error, doing).say(),
     }
 }
 
-fn fail(code: u8, message: &str) -> ExitCode {
-    eprintln!("lineprof: {message}");
-    ExitCode::from(code)
+fn not_written(to: &Destination, error: &std::io::Error) -> Failure {
+    Failure::new(format!(
+        "cannot write the report to {to}: {}",
+        hint::reason(error)
+    ))
+    .hint("name a file in a folder that can be written: `-o FILE`")
 }
 
-fn code_of(error: &profiler::Error) -> u8 {
-    match error {
-        profiler::Error::File(_) => CANNOT_RUN,
-        _ => FAILED,
-    }
-}
-
-fn launch(words: &[OsString], blocked: SignalMask) -> Result<Target, ExitCode> {
+fn launch(words: &[OsString], blocked: SignalMask) -> Result<Target, Failure> {
     let name = words.first().cloned().unwrap_or_default();
     let path = std::env::var_os("PATH");
     let Some(program) = lineprof_tracer::find_program(Path::new(&name), path.as_deref()) else {
-        return Err(fail(
-            NOT_FOUND,
-            &format!("cannot find `{}`: no such file in PATH", name.display()),
-        ));
+        let failure =
+            Failure::new(format!("cannot find `{}`: no such file in PATH", name.display())).code(NOT_FOUND);
+        return Err(if Path::new(&name).exists() {
+            failure.hint(format!("to run the file of this folder: `./{}`", name.display()))
+        } else {
+            failure.hint("check the name; a program outside of PATH needs its path, as in `./program`")
+        });
     };
     let variable = |(name, value): (OsString, OsString)| {
         let mut text = name.into_vec();
@@ -117,20 +140,35 @@ fn settings(args: &Profile) -> Settings {
 /// Tells the user what goes on, on stderr.
 struct Terminal {
     signals: Signals,
-    attached: bool,
-    selection_said: bool,
+    doing: Doing,
+    selection: Selection,
     /// Held while a started program runs: dropping it would end the session.
     handle: Option<StopHandle>,
+}
+
+impl Terminal {
+    /// What is profiled, where the user has not named it or has named more than it looks.
+    fn selected(&self, functions: usize, sites: usize) {
+        let counts = format!("{functions} functions, {sites} sites");
+        if self.selection.is_default() {
+            eprintln!("lineprof: profiling the program's own code: {counts} (--function names some)");
+        } else if functions > MANY_FUNCTIONS {
+            let named = self.selection.functions.iter().map(Pattern::as_str);
+            let named = named.chain(self.selection.files.iter().map(FilePattern::as_str));
+            let quoted: Vec<String> = named.map(|text| format!("`{}`", Escaped(text))).collect();
+            eprintln!(
+                "lineprof: {} selects {counts}; fewer run faster",
+                quoted.join(", ")
+            );
+        }
+    }
 }
 
 impl Observer for Terminal {
     fn progress(&mut self, progress: Progress) {
         match progress {
-            Progress::Selected { functions, sites } if !self.selection_said => {
-                eprintln!("lineprof: profiling the program's own code: {functions} functions, {sites} sites");
-            }
-            Progress::Selected { .. } => {}
-            Progress::Running { pid } if self.attached => {
+            Progress::Selected { functions, sites } => self.selected(functions, sites),
+            Progress::Running { pid } if self.doing == Doing::Attach => {
                 eprintln!(
                     "lineprof: attached to {pid}; Ctrl-C ends the profile and leaves the process running"
                 );
@@ -140,7 +178,7 @@ impl Observer for Terminal {
     }
 
     fn stoppable(&mut self, handle: StopHandle) {
-        if self.attached {
+        if self.doing == Doing::Attach {
             self.signals.stop(handle);
         } else {
             self.handle = Some(handle);
@@ -148,14 +186,20 @@ impl Observer for Terminal {
     }
 }
 
-fn report(outcome: &Outcome, to: &Destination, args: &Profile) -> ExitCode {
+fn report(outcome: Outcome, to: &Destination, args: &Profile, doing: Doing) -> ExitCode {
     let mut sources = SourceCache::new();
+    let mut profile = outcome.profile;
+    let notes = notes::of(&profile, outcome.built, &mut sources);
+    profile.notes.extend(notes);
     let format = to.format(args.format);
-    if let Err(error) = output::write(&outcome.profile, to, format, args.precision, &mut sources) {
-        return fail(FAILED, &format!("cannot write the report: {error}"));
+    match output::write(&profile, to, format, args.precision, &mut sources) {
+        Ok(()) => {}
+        // Whoever read has read enough.
+        Err(error) if *to == Destination::Stdout && error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) => return not_written(to, &error).say(),
     }
     match outcome.exit {
-        Some(_) if args.pid.is_some() => ExitCode::SUCCESS,
+        Some(_) if doing == Doing::Attach => ExitCode::SUCCESS,
         Some(End::Exited(code)) => ExitCode::from(u8::try_from(code & 0xFF).unwrap_or(FAILED)),
         Some(End::Killed(signal)) => ExitCode::from(u8::try_from(128 + signal.0).unwrap_or(FAILED)),
         None => ExitCode::SUCCESS,

@@ -1,0 +1,162 @@
+//! What a reader has to know to understand a report's numbers, one sentence each.
+//!
+//! Must not know: where the report goes. Lines that threads share are marked by the table itself.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use lineprof::profile::{FunctionProfile, LineProfile, Profile};
+use lineprof::source::SourceCache;
+use lineprof::units::{Bytes, Change};
+
+/// A page on x86-64.
+const PAGE: Bytes = Bytes(4096);
+
+/// How many reasons or files one note names.
+const MOST_NAMED: usize = 3;
+
+/// What there is to say of `profile`, whose executable is of the time `built`.
+pub(crate) fn of(profile: &Profile, built: Option<SystemTime>, sources: &mut SourceCache) -> Vec<String> {
+    let mut notes = Vec::new();
+    notes.extend(granularity(profile.rss_granularity));
+    notes.extend(first_touch(profile));
+    notes.extend(refused(profile));
+    notes.extend(missing(profile, sources));
+    notes.extend(built.and_then(|built| newer(&sources.newer_than(built))));
+    notes
+}
+
+fn granularity(finest: Option<Bytes>) -> Option<String> {
+    let finest = finest.filter(|finest| *finest > PAGE)?;
+    Some(format!(
+        "this kernel counts resident memory in steps of up to {} kB; --exact reads it to the page",
+        finest.0 / 1024
+    ))
+}
+
+/// Said where a line asks for memory and shows none while a later one shows it all: the first surprise of everybody
+/// who meets resident memory.
+fn first_touch(profile: &Profile) -> Option<String> {
+    let surprised = |function: &FunctionProfile| {
+        let asks = function
+            .lines
+            .iter()
+            .find(|line| line.hits > 0 && allocates(line) && line.increment.0.unsigned_abs() <= 2 * PAGE.0)?;
+        let grows = |line: &&LineProfile| {
+            line.file == asks.file
+                && line.line > asks.line
+                && !allocates(line)
+                && line.increment >= Change(1 << 20)
+        };
+        let grows = function.lines.iter().find(grows)?;
+        Some((asks.line, grows.line))
+    };
+    let (asks, grows) = profile.functions.iter().find_map(surprised)?;
+    Some(format!(
+        "memory becomes resident when it is first written: line {asks} asks for it, line {grows} makes it grow"
+    ))
+}
+
+fn allocates(line: &LineProfile) -> bool {
+    let words = [
+        "malloc(",
+        "calloc(",
+        "mmap(",
+        "new ",
+        "reserve(",
+        "with_capacity(",
+        "vec![0",
+    ];
+    line.text
+        .as_ref()
+        .is_some_and(|text| words.iter().any(|word| text.contains(word)))
+}
+
+fn refused(profile: &Profile) -> Option<String> {
+    let refused = &profile.tracing.refused;
+    let reasons: BTreeSet<String> = refused
+        .iter()
+        .map(|site| format!("line {} of {}: {}", site.line, site.function, site.reason))
+        .collect();
+    let sites = match refused.len() {
+        0 => return None,
+        1 => "1 site is not watched".to_owned(),
+        many => format!("{many} sites are not watched"),
+    };
+    Some(format!(
+        "{sites} ({})",
+        named(&reasons.into_iter().collect::<Vec<_>>(), "; ")
+    ))
+}
+
+fn missing(profile: &Profile, sources: &mut SourceCache) -> Option<String> {
+    let ran = profile.functions.iter().filter(|function| function.ran());
+    let files: BTreeSet<PathBuf> = ran.map(|function| PathBuf::from(&function.file)).collect();
+    let unreadable = |file: &PathBuf| sources.read(file).is_err();
+    let missing: Vec<PathBuf> = files.into_iter().filter(unreadable).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let paths: Vec<&Path> = missing.iter().map(PathBuf::as_path).collect();
+    Some(format!("cannot read the source {}", paths_named(&paths)))
+}
+
+fn newer(paths: &[&Path]) -> Option<String> {
+    let are = match paths {
+        [] => return None,
+        [_] => "is",
+        _ => "are",
+    };
+    Some(format!(
+        "{} {are} newer than the program: lines may have moved; build it again",
+        paths_named(paths)
+    ))
+}
+
+fn paths_named(paths: &[&Path]) -> String {
+    let texts: Vec<String> = paths
+        .iter()
+        .map(|path| lineprof::profile::path_text(path))
+        .collect();
+    named(&texts, ", ")
+}
+
+/// The first few, and how many more.
+fn named(texts: &[String], between: &str) -> String {
+    let shown = texts[..texts.len().min(MOST_NAMED)].join(between);
+    match texts.len().checked_sub(MOST_NAMED) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown}{between}and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_counts_pages_needs_no_note() {
+        assert_eq!(granularity(None), None);
+        assert_eq!(granularity(Some(PAGE)), None);
+        let coarse = granularity(Some(Bytes(64 * PAGE.0))).expect("coarser than a page");
+        assert!(
+            coarse.contains("256 kB") && coarse.contains("--exact"),
+            "{coarse}"
+        );
+    }
+
+    #[test]
+    fn only_a_few_are_named() {
+        let texts: Vec<String> = ["a", "b", "c", "d", "e"].map(String::from).into();
+        assert_eq!(named(&texts, ", "), "a, b, c, and 2 more");
+        assert_eq!(named(&texts[..3], ", "), "a, b, c");
+    }
+
+    #[test]
+    fn newer_sources_are_named() {
+        assert_eq!(newer(&[]), None);
+        let note = newer(&[Path::new("/src/a.c")]).expect("one is newer");
+        assert!(note.starts_with("/src/a.c is newer"), "{note}");
+    }
+}
