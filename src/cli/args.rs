@@ -14,7 +14,7 @@ use lineprof_dwarf::{FilePattern, Pattern};
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]"
+    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof demo"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -27,6 +27,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// List the functions of a program that can be profiled
     Functions(Functions),
+    /// Profile a small program that lineprof carries with it, and tell how to read its table
+    Demo(Demo),
 }
 
 /// What to profile, and how.
@@ -80,6 +82,19 @@ pub(crate) struct Functions {
     /// Only functions that match; default: the program's own
     #[arg(value_name = "PATTERN")]
     pub(crate) pattern: Option<Pattern>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Write the report here; `-` is stdout. A name that ends in .json is written as JSON
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The report's format
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Digits after the point in the table
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(..=9))]
+    pub(crate) precision: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -8,6 +8,7 @@
 //! | `args` | the words |
 //! | `profile` | `lineprof PROGRAM`, `lineprof --pid PID` |
 //! | `functions` | `lineprof functions BINARY` |
+//! | `demo` | `lineprof demo` |
 //! | `output` | where a report goes, and in which format |
 //! | `signals` | who hears Ctrl-C |
 //! | `notes` | what a reader of a report has to know |
@@ -15,6 +16,7 @@
 //! | `permission` | why the kernel does not let us trace |
 
 mod args;
+mod demo;
 mod functions;
 mod hint;
 mod notes;
@@ -53,6 +55,7 @@ pub(crate) fn main() -> ExitCode {
     };
     match args.command {
         Some(args::Command::Functions(functions)) => functions::run(&functions),
+        Some(args::Command::Demo(demo)) => demo::run(&demo),
         None => profile::run(&args.profile),
     }
 }
