@@ -57,10 +57,7 @@ pub(crate) fn run(args: &Functions) -> ExitCode {
         Err(error) => return hint::file(&error, Doing::List).say(),
     };
     if selection.is_default() {
-        eprintln!(
-            "lineprof: the program's own functions: {}; a pattern lists others too, '*' all",
-            listed.len()
-        );
+        eprintln!("lineprof: {}", summary(&listed));
     }
     match write(&listed, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,6 +65,18 @@ pub(crate) fn run(args: &Functions) -> ExitCode {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => Failure::new(format!("cannot write the list: {}", hint::reason(&error))).say(),
     }
+}
+
+/// How many there are, and how to see others.
+fn summary(listed: &[Listed]) -> String {
+    let inlined = |one: &&Listed| matches!(one.code, Code::Inlined { .. });
+    let inlined = listed.iter().filter(inlined).count();
+    let own = counted(listed.len() - inlined, "function");
+    let more = match inlined {
+        0 => String::new(),
+        _ => format!(", {inlined} more inlined everywhere"),
+    };
+    format!("the program's own code: {own}{more}; a PATTERN lists others, '*' all")
 }
 
 /// In order of file and line.

@@ -12,7 +12,7 @@
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lineprof::profiler::{self, NoMatch};
@@ -110,8 +110,13 @@ fn with_causes(error: &dyn Error) -> String {
 
 /// What is wrong with the executable or its debug information.
 pub(crate) fn file(error: &lineprof_dwarf::Error, doing: Doing) -> Failure {
-    let path = error.path.display();
-    let failure = Failure::new(error.to_string());
+    let on_disk = on_disk(&error.path);
+    let path = on_disk.display();
+    let failure = Failure::new(
+        error
+            .to_string()
+            .replace(&error.path.display().to_string(), &path.to_string()),
+    );
     let unusable = |message: String| Failure::new(message).code(cannot_run(doing, CANNOT_RUN));
     match &error.kind {
         ErrorKind::NotFound => failure
@@ -141,9 +146,7 @@ pub(crate) fn file(error: &lineprof_dwarf::Error, doing: Doing) -> Failure {
         ErrorKind::WrongClass => failure
             .code(cannot_run(doing, CANNOT_RUN))
             .hint("build it for 64 bits: without -m32, or for the target x86_64-unknown-linux-gnu"),
-        ErrorKind::NoDebugInfo { debug_link, .. } => {
-            no_debug_info(failure, &error.path, debug_link.as_deref())
-        }
+        ErrorKind::NoDebugInfo { debug_link, .. } => no_debug_info(failure, &on_disk, debug_link.as_deref()),
         ErrorKind::NoSupplementaryFile { name } => failure.hint(format!(
             "install the debug package again: it brings `{name}`, or build without dwz"
         )),
@@ -161,6 +164,15 @@ pub(crate) fn file(error: &lineprof_dwarf::Error, doing: Doing) -> Failure {
         }
         // Input and output, and kinds that are newer than this text.
         _ => Failure::new(with_causes(error)).code(cannot_run(doing, CANNOT_RUN)),
+    }
+}
+
+/// The file that `/proc/PID/exe` leads to; other paths as they are.
+fn on_disk(path: &Path) -> PathBuf {
+    let target = path.starts_with("/proc").then(|| fs::read_link(path));
+    match target {
+        Some(Ok(target)) => target,
+        _ => path.to_owned(),
     }
 }
 

@@ -170,7 +170,9 @@ impl Cause {
                 "start the container without the filter: `docker run --security-opt seccomp=unconfined`"
                     .into()
             }
-            Cause::Unknown => "run lineprof as root, outside of containers and sandboxes".into(),
+            Cause::Unknown => {
+                "run lineprof as root; where it is, a security module forbids it (SELinux, AppArmor): see `dmesg`".into()
+            }
         }
     }
 }
