@@ -171,7 +171,8 @@ fn cells(listed: &Listed) -> [String; 3] {
     ]
 }
 
-fn counted(count: usize, of: &str) -> String {
+/// `1 site`, `2 sites`.
+pub(crate) fn counted(count: usize, of: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {of}{plural}")
 }

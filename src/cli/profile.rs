@@ -20,6 +20,7 @@ use lineprof_dwarf::{FilePattern, Pattern};
 use lineprof_tracer::End;
 
 use super::args::{self, Profile};
+use super::functions::counted;
 use super::hint::{self, Doing, Failure};
 use super::output::{self, Destination};
 use super::signals::Signals;
@@ -149,7 +150,7 @@ struct Terminal {
 impl Terminal {
     /// What is profiled, where the user has not named it or has named more than it looks.
     fn selected(&self, functions: usize, sites: usize) {
-        let counts = format!("{functions} functions, {sites} sites");
+        let counts = format!("{}, {}", counted(functions, "function"), counted(sites, "site"));
         if self.selection.is_default() {
             eprintln!("lineprof: profiling the program's own code: {counts} (--function names some)");
         } else if functions > MANY_FUNCTIONS {
