@@ -10,8 +10,9 @@ use crate::remote_call::remote_call;
 use crate::scratch::{self, Found, Scratch};
 use crate::site::{Refused, SiteRequest, SiteTable, Way};
 use crate::sys::procfs::{Mapping, Seccomp};
-use crate::sys::{Answer, Kernel};
+use crate::sys::{Answer, Kernel, RawStatus};
 use nix::errno::Errno;
+use std::collections::VecDeque;
 
 /// Which engine runs the instructions under the sites.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,19 +108,25 @@ impl AddressSpace {
     /// Puts the original bytes back wherever ours still stand; `by` is a thread with this memory or a copy of it.
     ///
     /// A byte that is not ours any more is left: the program has put other code there.
+    ///
+    /// # Errors
+    /// ESRCH when `by` has no memory any more; else the first refusal, after all other sites are restored.
     pub(crate) fn restore<K: Kernel>(&self, kernel: &mut K, by: Tid) -> Answer<()> {
+        let mut refused = Ok(());
         for site in self.sites.all() {
             let mut byte = [0];
-            match kernel.read_memory(by, site.address, &mut byte) {
-                Ok(1) if byte[0] == BREAKPOINT => {
-                    kernel.write_memory(by, site.address, &site.original[..1])?;
-                }
-                Err(Errno::ESRCH) => return Err(Errno::ESRCH),
+            let written = match kernel.read_memory(by, site.address, &mut byte) {
+                Ok(1) if byte[0] == BREAKPOINT => kernel.write_memory(by, site.address, &site.original[..1]),
+                Err(Errno::ESRCH) => Err(Errno::ESRCH),
                 // Unmapped meanwhile, or rewritten by the program.
-                Ok(_) | Err(_) => {}
+                Ok(_) | Err(_) => Ok(()),
+            };
+            match written {
+                Err(Errno::ESRCH) => return Err(Errno::ESRCH),
+                written => refused = refused.and(written),
             }
         }
-        Ok(())
+        refused
     }
 
     /// Lifts one site for a step.
@@ -136,14 +143,25 @@ impl AddressSpace {
     /// How the instruction under `id` is run. The first hit decides for all sites planted so far.
     ///
     /// *State*: `tid` is in the signal-delivery-stop of its hit, with its pc at the site.
-    pub(crate) fn way<K: Kernel>(&mut self, kernel: &mut K, tid: Tid, id: SiteId) -> Answer<Way> {
+    pub(crate) fn way<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        tid: Tid,
+        id: SiteId,
+        parked: &mut VecDeque<(Tid, RawStatus)>,
+    ) -> Answer<Way> {
         if self.sites.get(id).way == Way::Open {
-            self.choose_ways(kernel, tid)?;
+            self.choose_ways(kernel, tid, parked)?;
         }
         Ok(self.sites.get(id).way)
     }
 
-    fn choose_ways<K: Kernel>(&mut self, kernel: &mut K, tid: Tid) -> Answer<()> {
+    fn choose_ways<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        tid: Tid,
+        parked: &mut VecDeque<(Tid, RawStatus)>,
+    ) -> Answer<()> {
         let open = |sites: &SiteTable| -> Vec<SiteId> {
             let is_open = |(_, site): &(usize, &crate::site::BreakpointSite)| site.way == Way::Open;
             let ids = sites.all().iter().enumerate().filter(is_open);
@@ -160,7 +178,7 @@ impl AddressSpace {
             };
             let clusters: Vec<Vec<SiteId>> = ids.chunk_by(apart).map(<[SiteId]>::to_vec).collect();
             for cluster in clusters {
-                self.displace(kernel, tid, &cluster)?;
+                self.displace(kernel, tid, &cluster, parked)?;
             }
         }
         for id in open(&self.sites) {
@@ -170,7 +188,13 @@ impl AddressSpace {
     }
 
     /// Maps a scratch near `sites` and writes their copies; leaves their ways open where no memory can be had.
-    fn displace<K: Kernel>(&mut self, kernel: &mut K, tid: Tid, sites: &[SiteId]) -> Answer<()> {
+    fn displace<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        tid: Tid,
+        sites: &[SiteId],
+        parked: &mut VecDeque<(Tid, RawStatus)>,
+    ) -> Answer<()> {
         let (Some(first), Some(last)) = (sites.first(), sites.last()) else {
             return Ok(());
         };
@@ -181,7 +205,7 @@ impl AddressSpace {
         let size = scratch::size_for(sites.len());
         let mappings = kernel.mappings(tid)?;
         for place in scratch::places(&mappings, code, size) {
-            match map_executable(kernel, tid, place, size) {
+            match map_executable(kernel, tid, place, size, parked) {
                 Ok(start) => {
                     let (scratch, bytes, refused) = scratch::lay_out(&mut self.sites, sites, start);
                     for (id, reason) in refused {
@@ -210,7 +234,13 @@ impl AddressSpace {
     }
 }
 
-fn map_executable<K: Kernel>(kernel: &mut K, tid: Tid, at: RemoteAddr, size: u64) -> Answer<RemoteAddr> {
+fn map_executable<K: Kernel>(
+    kernel: &mut K,
+    tid: Tid,
+    at: RemoteAddr,
+    size: u64,
+    parked: &mut VecDeque<(Tid, RawStatus)>,
+) -> Answer<RemoteAddr> {
     let protection = libc::PROT_READ | libc::PROT_EXEC;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
     let arguments = [
@@ -221,7 +251,7 @@ fn map_executable<K: Kernel>(kernel: &mut K, tid: Tid, at: RemoteAddr, size: u64
         u64::MAX,
         0,
     ];
-    remote_call(kernel, tid, libc::SYS_mmap, arguments).map(RemoteAddr)
+    remote_call(kernel, tid, libc::SYS_mmap, arguments, parked).map(RemoteAddr)
 }
 
 /// Whether a system call may be run in the tracee at all.

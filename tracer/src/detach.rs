@@ -17,16 +17,16 @@ use crate::decode::{Stop, decode};
 use crate::ids::Tid;
 use crate::session::Core;
 use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
-use crate::tracee::{Role, State};
+use crate::tracee::{Role, State, Tracee};
 use nix::errno::Errno;
 
 impl<K: Kernel> Core<K> {
     /// Gives the process back. What remains attached afterwards sleeps, and is let go by the end of this thread.
     pub(crate) fn detach(&mut self) -> Answer<()> {
         self.affinity.release_all();
-        if let Some(by) = self.any_thread() {
-            gone_is_fine(self.space.restore(&mut self.kernel, by))?;
-        }
+        let restored = self.restore_code();
+        // First stops that came before the parent's event: nobody waits for these threads any more.
+        self.parked.extend(self.early.drain());
         // The thread of the last event stands at a site or behind it; no byte of ours is there any more.
         self.forget_current()?;
         while let Some((tid, status)) = self.parked.pop_front() {
@@ -38,21 +38,46 @@ impl<K: Kernel> Core<K> {
                 gone_is_fine(self.settle(tid, status))?;
             }
             let Some(tid) = self.next_to_stop() else {
-                return Ok(());
+                return restored;
             };
-            match self.kernel.interrupt(tid) {
-                Ok(()) => {
-                    let Some((tid, status)) = self.kernel.wait(WaitFor::Only(tid)).unwrap_or(None) else {
-                        self.tracees.remove(&tid);
-                        continue;
-                    };
-                    gone_is_fine(self.settle(tid, status))?;
-                }
-                Err(_) => {
+            if self.kernel.interrupt(tid).is_err() {
+                self.tracees.remove(&tid);
+                continue;
+            }
+            // Not for this one alone: it may be in an exec that waits for another to end.
+            match self.kernel.wait(WaitFor::Any).unwrap_or(None) {
+                Some((tid, status)) => gone_is_fine(self.settle(tid, status))?,
+                None => {
                     self.tracees.remove(&tid);
                 }
             }
         }
+    }
+
+    /// Puts the original bytes back, by threads that still have the memory.
+    ///
+    /// One of the profiled process will do. Each of the others may have gone into an exec that is not told
+    /// yet, and have another memory: so all of them are used.
+    fn restore_code(&mut self) -> Answer<()> {
+        let mut by: Vec<_> = self.any_thread().into_iter().collect();
+        let of = |role| move |t: &&Tracee| t.role == role;
+        let all = || self.tracees.values();
+        by.extend(all().filter(of(Role::Profiled)).map(|t| t.id.tid));
+        let passing: Vec<_> = all().filter(of(Role::Passing)).map(|t| t.id.tid).collect();
+        let mut restored = Ok(());
+        for tid in by {
+            match self.space.restore(&mut self.kernel, tid) {
+                Err(Errno::ESRCH) => {}
+                answer => {
+                    restored = answer;
+                    break;
+                }
+            }
+        }
+        for tid in passing {
+            restored = restored.and(gone_is_fine(self.space.restore(&mut self.kernel, tid)));
+        }
+        restored
     }
 
     /// A thread that runs: one that can still be about to trap, or to make another thread.
@@ -83,16 +108,14 @@ impl<K: Kernel> Core<K> {
             }
             Stop::Pause => {
                 if self.kernel.breakpoint_is_queued(tid)? {
-                    // It is delivered as soon as the thread goes on.
-                    self.kernel.resume(tid, Go::On, Signal::NONE)?;
-                    let Some((tid, status)) = self.kernel.wait(WaitFor::Only(tid))? else {
-                        return Ok(());
-                    };
-                    return self.settle(tid, status);
+                    // It is delivered as soon as the thread goes on, and settled then.
+                    return self.resume(tid, Go::On, Signal::NONE);
                 }
-                if self.tracees.get(&tid).is_some_and(|t| t.role == Role::Copy) {
+                // A copy of the memory that was made before the bytes were back; nobody may have told of it yet.
+                if self.tracees.get(&tid).is_none_or(|t| t.role == Role::Copy) {
                     self.space.restore(&mut self.kernel, tid)?;
                 }
+                self.leave_scratch(tid)?;
                 self.let_go(tid, Signal::NONE)
             }
             Stop::Child => {
@@ -104,6 +127,7 @@ impl<K: Kernel> Core<K> {
                 self.adopt(child, process, role, State::Unborn);
                 self.let_go(tid, Signal::NONE)
             }
+            Stop::Exiting if self.untold.remove(&tid) => Ok(()),
             // PTRACE_DETACH leaves a group-stop as it is: the thread stays stopped.
             Stop::Group(_) | Stop::SystemCall | Stop::Executed | Stop::Exiting => {
                 self.let_go(tid, Signal::NONE)

@@ -12,9 +12,9 @@
 
 use crate::arch::{SteppingHazard, stepping_hazard};
 use crate::decode::{Stop, decode};
-use crate::ids::{SiteId, Tid};
+use crate::ids::{Pid, SiteId, Tid};
 use crate::session::Core;
-use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
+use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor, park, wait_for};
 use crate::tracee::State;
 use nix::errno::Errno;
 
@@ -36,9 +36,16 @@ impl<K: Kernel> Core<K> {
     ///
     /// *State*: `tid` is stopped with its pc at the site.
     pub(crate) fn step_over(&mut self, tid: Tid, site: SiteId) -> Answer<()> {
-        let held = self.hold_others(tid)?;
-        let stepped = self.step_lifted(tid, site);
+        let mut held = Vec::new();
+        let stepped = match self.hold_others(tid, &mut held) {
+            Ok(()) => self.step_lifted(tid, site),
+            Err(errno) => Err(errno),
+        };
         for other in held {
+            // It was killed while it was held, and its next stop is here already.
+            if self.parked.iter().any(|(parked, _)| *parked == other) {
+                continue;
+            }
             match self.resume(other, Go::On, Signal::NONE) {
                 // Killed while it was held: its end will be reported.
                 Ok(()) | Err(Errno::ESRCH) => {}
@@ -62,7 +69,10 @@ impl<K: Kernel> Core<K> {
     }
 
     /// Stops every thread that runs; those that stopped for a reason of their own are parked.
-    fn hold_others(&mut self, tid: Tid) -> Answer<Vec<Tid>> {
+    ///
+    /// # Errors
+    /// ESRCH when `tid` is killed meanwhile; those in `held` are to be let go in any case.
+    fn hold_others(&mut self, tid: Tid, held: &mut Vec<Tid>) -> Answer<()> {
         let running =
             |(other, t): &(&Tid, &crate::tracee::Tracee)| **other != tid && t.state == State::Running;
         let others: Vec<_> = self
@@ -71,7 +81,11 @@ impl<K: Kernel> Core<K> {
             .filter(running)
             .map(|(t, tracee)| (*t, tracee.process))
             .collect();
-        let mut held = Vec::new();
+        let ending = |(_, status): &&(Tid, RawStatus)| decode(*status) == Stop::Exiting;
+        let ends: Vec<Tid> = self.parked.iter().filter(ending).map(|(tid, _)| *tid).collect();
+        for end in ends {
+            self.let_end(end)?;
+        }
         for (other, process) in others {
             if self.kernel.activity(process, other) != Ok(Activity::Running) {
                 continue;
@@ -81,7 +95,7 @@ impl<K: Kernel> Core<K> {
                 Err(Errno::ESRCH) => continue,
                 Err(errno) => return Err(errno),
             }
-            let Some((_, status)) = self.kernel.wait(WaitFor::Only(other))? else {
+            let Some(status) = self.wait_beside(tid, other, process)? else {
                 continue;
             };
             match decode(status) {
@@ -97,11 +111,62 @@ impl<K: Kernel> Core<K> {
                 | Stop::Group(_)
                 | Stop::Child
                 | Stop::Executed
-                | Stop::Exiting
-                | Stop::Ended(_) => self.parked.push_back((other, status)),
+                | Stop::Ended(_) => park(&mut self.parked, other, status),
+                Stop::Exiting => {
+                    park(&mut self.parked, other, status);
+                    self.let_end(other)?;
+                }
             }
         }
-        Ok(held)
+        Ok(())
+    }
+
+    /// The next stop of `other`; whatever else is reported before it is parked.
+    ///
+    /// A wait for `other` alone could last for ever: it may be in an exec, which waits for all its siblings to
+    /// end, and they wait for their ends to be looked at. `None` when it has gone into an exec unseen.
+    ///
+    /// # Errors
+    /// ESRCH when `tid`, which is stopped, reports again: it is being killed.
+    fn wait_beside(&mut self, tid: Tid, other: Tid, process: Pid) -> Answer<Option<RawStatus>> {
+        loop {
+            let Some((reported, status)) = self.kernel.wait(WaitFor::Any)? else {
+                continue;
+            };
+            if reported == other {
+                return Ok(Some(status));
+            }
+            park(&mut self.parked, reported, status);
+            if reported == tid {
+                return Err(Errno::ESRCH);
+            }
+            match decode(status) {
+                Stop::Exiting => self.let_end(reported)?,
+                Stop::Executed | Stop::Ended(_) if reported == process.leader() => return Ok(None),
+                Stop::Signal(_)
+                | Stop::SystemCall
+                | Stop::Pause
+                | Stop::Group(_)
+                | Stop::Child
+                | Stop::Executed
+                | Stop::Ended(_) => {}
+            }
+        }
+    }
+
+    /// Lets a thread end before its end is told: the parked stop tells it later.
+    fn let_end(&mut self, tid: Tid) -> Answer<()> {
+        if let Some(tracee) = self.tracees.get_mut(&tid)
+            && tracee.state != State::Ending
+        {
+            tracee.state = State::Ending;
+            self.untold.insert(tid);
+            match self.resume(tid, Go::On, Signal::NONE) {
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
     }
 
     fn step_lifted(&mut self, tid: Tid, site: SiteId) -> Answer<Stepped> {
@@ -109,8 +174,8 @@ impl<K: Kernel> Core<K> {
         let stepped = self.step(tid, site);
         match self.space.plant_again(&mut self.kernel, tid, site) {
             Ok(()) => stepped,
-            // The whole process has gone.
-            Err(_) if stepped.is_err() => stepped,
+            // The whole process has gone; the stop that told of it is still to be acted on.
+            Err(_) if matches!(stepped, Err(_) | Ok(Stepped::Then(_))) => stepped,
             Err(errno) => Err(errno),
         }
     }
@@ -126,9 +191,7 @@ impl<K: Kernel> Core<K> {
         };
         loop {
             self.kernel.resume(tid, go, Signal::NONE)?;
-            let Some((_, status)) = self.kernel.wait(WaitFor::Only(tid))? else {
-                return Err(Errno::ESRCH);
-            };
+            let status = wait_for(&mut self.kernel, tid, &mut self.parked)?;
             match decode(status) {
                 Stop::SystemCall => return Ok(Stepped::Done),
                 Stop::Signal(Signal::TRAP) if self.kernel.origin(tid)? == Origin::Step => {

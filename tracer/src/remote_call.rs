@@ -10,10 +10,13 @@ use crate::addr::RemoteAddr;
 use crate::arch::{Registers, SYSCALL_INSTRUCTION};
 use crate::decode::{Stop, decode};
 use crate::ids::Tid;
-use crate::sys::{Answer, Go, Kernel, Signal, WaitFor};
+use crate::sys::{Answer, Go, Kernel, RawStatus, Signal, wait_for};
 use nix::errno::Errno;
+use std::collections::VecDeque;
 
 /// Runs system call `number` in `tid`; its result, or its errno.
+///
+/// A thread that ends meanwhile is ESRCH here, and its last stop is parked: the session tells of it.
 ///
 /// *State*: `tid` is stopped as the module says. It is in another kind of stop afterwards, with the same
 /// registers.
@@ -22,13 +25,16 @@ pub(crate) fn remote_call<K: Kernel>(
     tid: Tid,
     number: i64,
     arguments: [u64; 6],
+    parked: &mut VecDeque<(Tid, RawStatus)>,
 ) -> Answer<u64> {
     let instruction = find_syscall(kernel, tid)?;
     let saved = kernel.registers(tid)?;
     let mask = kernel.signal_mask(tid)?;
     kernel.set_signal_mask(tid, u64::MAX)?;
     let ready = saved.for_syscall(instruction, number.cast_unsigned(), arguments);
-    let ran = kernel.set_registers(tid, &ready).and_then(|()| run(kernel, tid));
+    let ran = kernel
+        .set_registers(tid, &ready)
+        .and_then(|()| run(kernel, tid, parked));
     // Both are put back whatever came of it; a tracee that has died meanwhile reports that by itself.
     let restored = kernel
         .set_registers(tid, &saved)
@@ -43,22 +49,36 @@ pub(crate) fn remote_call<K: Kernel>(
 }
 
 /// Lets the tracee enter and leave one system call.
-fn run<K: Kernel>(kernel: &mut K, tid: Tid) -> Answer<Registers> {
+fn run<K: Kernel>(kernel: &mut K, tid: Tid, parked: &mut VecDeque<(Tid, RawStatus)>) -> Answer<Registers> {
+    let mut group_stop = false;
     for _ in 0..2 {
         kernel.resume(tid, Go::ToSystemCall, Signal::NONE)?;
         loop {
-            let Some((_, status)) = kernel.wait(WaitFor::Only(tid))? else {
-                return Err(Errno::ESRCH);
-            };
+            let status = wait_for(kernel, tid, parked)?;
             match decode(status) {
                 Stop::SystemCall => break,
-                // A group-stop or a pause that somebody asked for meanwhile: it is reported again later.
-                Stop::Pause | Stop::Group(_) | Stop::Signal(_) | Stop::Child | Stop::Executed => {
+                // SIGSTOP: no mask holds it.
+                Stop::Signal(signal) => kernel.resume(tid, Go::ToSystemCall, signal)?,
+                Stop::Group(_) => {
+                    group_stop = true;
                     kernel.resume(tid, Go::ToSystemCall, Signal::NONE)?;
                 }
-                Stop::Exiting | Stop::Ended(_) => return Err(Errno::ESRCH),
+                // A pause that somebody asked for meanwhile.
+                Stop::Pause | Stop::Child => {
+                    kernel.resume(tid, Go::ToSystemCall, Signal::NONE)?;
+                }
+                // A leader that died unseen comes back as the thread that has called exec.
+                Stop::Executed | Stop::Exiting | Stop::Ended(_) => {
+                    parked.push_back((tid, status));
+                    return Err(Errno::ESRCH);
+                }
             }
         }
+    }
+    if group_stop {
+        // The kernel does not report a group-stop again to one that was made to go on; an interrupted one
+        // reports the group-stop it belongs to (ptrace(2), PTRACE_EVENT_STOP).
+        kernel.interrupt(tid)?;
     }
     kernel.registers(tid)
 }

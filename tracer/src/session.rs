@@ -26,7 +26,7 @@ use crate::sys::spawn::Doorbell;
 use crate::sys::{Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
 use crate::tracee::{Onward, Retries, Role, State, Tracee};
 use nix::errno::Errno;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// How a session does its work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +46,11 @@ pub(crate) struct Core<K: Kernel> {
     pub(crate) tracees: HashMap<Tid, Tracee>,
     /// Stops that were reaped while another thread was waited for.
     pub(crate) parked: VecDeque<(Tid, RawStatus)>,
-    early: HashMap<Tid, RawStatus>,
+    pub(crate) early: HashMap<Tid, RawStatus>,
+    /// Processes whose first stop was acted on before their parent told of them.
+    met: HashSet<Tid>,
+    /// Threads that were let end before their end was told: that stop is parked, and over.
+    pub(crate) untold: HashSet<Tid>,
     /// The thread whose event the client is looking at.
     current: Option<(Tid, Onward)>,
     pub(crate) affinity: Affinity,
@@ -64,6 +68,8 @@ impl<K: Kernel> Core<K> {
             tracees: HashMap::new(),
             parked: VecDeque::new(),
             early: HashMap::new(),
+            met: HashSet::new(),
+            untold: HashSet::new(),
             current: None,
             affinity: Affinity::new(options.pinning),
             doorbell,
@@ -94,13 +100,15 @@ impl<K: Kernel> Core<K> {
     }
 
     /// A thread of the profiled process that is there to read and write its memory by.
+    ///
+    /// One that ends is the last choice: its memory is there until its end is looked at, and no longer.
     pub(crate) fn any_thread(&self) -> Option<Tid> {
         let alive = |t: &&Tracee| t.role == Role::Profiled && t.state != State::Unborn;
         self.tracees
             .values()
             .filter(alive)
+            .min_by_key(|t| (t.state == State::Ending, t.id.tid))
             .map(|t| t.id.tid)
-            .min_by_key(|t| t.0)
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -178,8 +186,9 @@ impl<K: Kernel> Core<K> {
             Onward::Go(signal) => signal,
             Onward::Over(_) => Signal::NONE,
         };
-        self.leave_scratch(tid)?;
-        match self.let_go(tid, signal) {
+        let left = self.leave_scratch(tid).and_then(|()| self.let_go(tid, signal));
+        match left {
+            // Killed while stopped: it ends by itself.
             Err(Errno::ESRCH) => Ok(()),
             other => other,
         }
@@ -191,7 +200,9 @@ impl<K: Kernel> Core<K> {
             Ok(value) => Ok(Some(value)),
             Err(Errno::ESRCH) => {
                 tracing::debug!(%tid, "killed while stopped");
-                if let Some(tracee) = self.tracees.get_mut(&tid) {
+                if let Some(tracee) = self.tracees.get_mut(&tid)
+                    && tracee.state != State::Ending
+                {
                     tracee.state = State::Running;
                 }
                 Ok(None)
@@ -202,10 +213,10 @@ impl<K: Kernel> Core<K> {
 
     pub(crate) fn resume(&mut self, tid: Tid, go: Go, signal: Signal) -> Answer<()> {
         if let Some(tracee) = self.tracees.get_mut(&tid) {
-            tracee.state = if go == Go::Listen {
-                State::Listening
-            } else {
-                State::Running
+            tracee.state = match go {
+                Go::Listen => State::Listening,
+                _ if tracee.state == State::Ending => State::Ending,
+                Go::On | Go::Step | Go::ToSystemCall => State::Running,
             };
         }
         self.kernel.resume(tid, go, signal)
@@ -222,10 +233,14 @@ impl<K: Kernel> Core<K> {
     fn act(&mut self, tid: Tid, status: RawStatus) -> Answer<Option<Event>> {
         let stop = decode(status);
         let Some(tracee) = self.tracees.get_mut(&tid) else {
-            return Ok(self.act_on_stranger(tid, status, stop));
+            return self.act_on_stranger(tid, status, stop);
         };
         let (id, role, unborn) = (tracee.id, tracee.role, tracee.state == State::Unborn);
-        tracee.state = State::Stopped;
+        tracee.state = if stop == Stop::Exiting {
+            State::Ending
+        } else {
+            State::Stopped
+        };
         match stop {
             Stop::Signal(signal) => self.act_on_signal(tid, signal),
             Stop::SystemCall => self.resume(tid, Go::On, Signal::NONE).map(|()| None),
@@ -236,6 +251,10 @@ impl<K: Kernel> Core<K> {
             Stop::Group(_) => self.resume(tid, Go::Listen, Signal::NONE).map(|()| None),
             Stop::Child => self.act_on_child(tid).map(|()| None),
             Stop::Executed => self.act_on_exec(tid),
+            // It was let go before this could be told (`in_place`).
+            Stop::Exiting if self.untold.remove(&tid) => {
+                Ok((role == Role::Profiled).then_some(Event::ThreadEnding(id)))
+            }
             Stop::Exiting => match role {
                 Role::Profiled => {
                     self.current = Some((tid, Onward::Go(Signal::NONE)));
@@ -246,31 +265,58 @@ impl<K: Kernel> Core<K> {
             Stop::Ended(how) => {
                 self.affinity.leave(tid);
                 self.tracees.remove(&tid);
-                // The leader's end is reported last, after all other threads are reaped (ptrace(2)).
-                let last = role == Role::Profiled && tid == self.process.leader();
+                // The leader's end is reported last, after all other threads are reaped (ptrace(2)). One that
+                // had ended before the session began is never reported to it.
+                let none_left = || self.tracees.values().all(|t| t.role != Role::Profiled);
+                let last = role == Role::Profiled && (tid == self.process.leader() || none_left());
                 Ok(last.then_some(Event::Ended(how)))
             }
         }
     }
 
     /// A thread nobody told of yet, or one that was let go and is a child of this process all the same.
-    fn act_on_stranger(&mut self, tid: Tid, status: RawStatus, stop: Stop) -> Option<Event> {
+    fn act_on_stranger(&mut self, tid: Tid, status: RawStatus, stop: Stop) -> Answer<Option<Event>> {
         match stop {
             Stop::Ended(how) => {
                 self.early.remove(&tid);
-                (tid == self.process.leader()).then_some(Event::Ended(how))
+                Ok((tid == self.process.leader()).then_some(Event::Ended(how)))
+            }
+            // Killed with its parent, which will tell nothing any more.
+            Stop::Exiting => {
+                self.early.remove(&tid);
+                self.kernel.resume(tid, Go::On, Signal::NONE).map(|()| None)
+            }
+            // The leader had ended before the session began, and another thread has become the leader by exec.
+            Stop::Executed if tid == self.process.leader() => {
+                self.adopt(tid, self.process, Role::Profiled, State::Stopped);
+                self.act_on_exec(tid)
             }
             Stop::Signal(_)
             | Stop::SystemCall
             | Stop::Pause
             | Stop::Group(_)
             | Stop::Child
-            | Stop::Executed
-            | Stop::Exiting => {
-                self.early.insert(tid, status);
-                None
-            }
+            | Stop::Executed => self.meet(tid, status).map(|()| None),
         }
+    }
+
+    /// The first stop of a child that its parent has not told of.
+    ///
+    /// A thread can wait for its parent: they can be killed only together. A process cannot: its parent may
+    /// be killed before it tells, and nobody else would ever let the child go.
+    fn meet(&mut self, tid: Tid, status: RawStatus) -> Answer<()> {
+        let process = self.kernel.process_of(tid)?;
+        if self.tracees.values().any(|t| t.process == process) {
+            self.early.insert(tid, status);
+            return Ok(());
+        }
+        let by = self.any_thread();
+        let shared = by.is_some_and(|by| self.kernel.same_memory(by, tid) == Ok(true));
+        let role = if shared { Role::Passing } else { Role::Copy };
+        self.adopt(tid, process, role, State::Unborn);
+        self.met.insert(tid);
+        self.parked.push_front((tid, status));
+        Ok(())
     }
 
     /// A tracee has made a child, which is traced already.
@@ -282,6 +328,9 @@ impl<K: Kernel> Core<K> {
             None => return Err(Errno::ESRCH),
         };
         self.affinity.child(parent, child);
+        if self.met.remove(&child) {
+            return self.resume(parent, Go::On, Signal::NONE);
+        }
         // By what it is and not by the event's name: clone(2) gives any of the three for any flags (measured).
         match self.kernel.process_of(child) {
             Ok(of) if of == process => self.adopt(child, of, role, State::Unborn),
@@ -290,8 +339,8 @@ impl<K: Kernel> Core<K> {
                 let role = if shared { Role::Passing } else { Role::Copy };
                 self.adopt(child, of, role, State::Unborn);
             }
-            // Killed at birth: its end is all that will be heard of it.
-            Err(_) => self.adopt(child, Pid(child.0), Role::Passing, State::Unborn),
+            // Killed at birth: nothing more will be heard of it.
+            Err(_) => {}
         }
         if let Some(status) = self.early.remove(&child) {
             self.parked.push_back((child, status));
@@ -353,7 +402,7 @@ impl<K: Kernel> Core<K> {
         let way = match self.space.sites.get(site).way {
             Way::Open => {
                 self.kernel.set_pc(tid, address)?;
-                self.space.way(&mut self.kernel, tid, site)?
+                self.space.way(&mut self.kernel, tid, site, &mut self.parked)?
             }
             known => known,
         };
@@ -416,3 +465,6 @@ impl<K: Kernel> Core<K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

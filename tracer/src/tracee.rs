@@ -42,6 +42,8 @@ pub(crate) enum State {
     Stopped,
     /// It is in a group-stop and hears SIGCONT.
     Listening,
+    /// It has reported that it ends. A leader may be in this state for as long as other threads live.
+    Ending,
 }
 
 /// How a stopped thread goes on when the client has seen its event.

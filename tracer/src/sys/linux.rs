@@ -57,11 +57,16 @@ impl Linux {
             Entry::Vacant(place) => {
                 // The thread's own entry: the one of a leader that has ended has no memory any more.
                 let path = format!("/proc/{tid}/mem");
-                let file = OpenOptions::new()
-                    .read(true)
-                    .write(true)
-                    .open(path)
-                    .map_err(|e| errno_of(&e))?;
+                let file =
+                    OpenOptions::new()
+                        .read(true)
+                        .write(true)
+                        .open(path)
+                        .map_err(|e| match errno_of(&e) {
+                            // The thread has been reaped.
+                            Errno::ENOENT => Errno::ESRCH,
+                            other => other,
+                        })?;
                 Ok(place.insert(file))
             }
         }
@@ -204,6 +209,8 @@ impl Kernel for Linux {
         let mut done = 0;
         while done < buffer.len() {
             match file.read_at(&mut buffer[done..], at.0 + done as u64) {
+                // Memory that nobody uses any more reads as empty (mem_rw, fs/proc/base.c); a hole is EIO.
+                Ok(0) if done == 0 => return Err(Errno::ESRCH),
                 Ok(0) => break,
                 Ok(n) => done += n,
                 Err(_) if done > 0 => break,

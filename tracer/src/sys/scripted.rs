@@ -1,0 +1,200 @@
+//! A kernel that plays a scene: a race between two stops is an ordinary unit test.
+//!
+//! Must not know: sessions, what a test expects. It answers as ptrace(2) says and keeps a journal.
+//!
+//! ```text
+//! test ─► Scene: threads with their acts ─► Core<Scene> ─► ptrace requests ─► checked, answered, logged
+//!                      ▲                                        │
+//!                      └── threads act while the tracer waits ◄─┘
+//! ```
+//! Strict: a request to a thread that is not in an observed stop panics (invariant 1), unless the thread
+//! was killed: then it is ESRCH. What threads do is in [`world`]; this file is the seam itself. The journal
+//! is printed when a test panics; the scene and its seed play the same again.
+
+mod world;
+
+pub(crate) use world::{Act, Life, Order, Player, Scene, site_at};
+
+use super::procfs::{Mapping, Seccomp};
+use super::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
+use crate::addr::{RemoteAddr, RemoteRange};
+use crate::arch::Registers;
+use crate::ids::{Pid, Tid};
+use nix::errno::Errno;
+use std::path::PathBuf;
+use world::{SLOTS_BELOW, TEXT, VDSO};
+
+impl Scene {
+    fn log<T: std::fmt::Debug>(&mut self, call: String, answer: Answer<T>) -> Answer<T> {
+        self.journal.push(format!("{call} = {answer:?}"));
+        answer
+    }
+}
+
+impl Kernel for Scene {
+    fn wait(&mut self, who: WaitFor) -> Answer<Option<(Tid, RawStatus)>> {
+        self.enter();
+        let answer = self.take_stop(who);
+        self.log(format!("wait({who:?})"), answer)
+    }
+
+    fn seize(&mut self, tid: Tid, _: Seize) -> Answer<()> {
+        self.enter();
+        let answer = self.thread_mut(tid).map(|t| t.traced = true);
+        self.log(format!("seize({tid})"), answer)
+    }
+
+    fn interrupt(&mut self, tid: Tid) -> Answer<()> {
+        self.enter();
+        let answer = self.ask_to_stop(tid);
+        self.log(format!("interrupt({tid})"), answer)
+    }
+
+    fn resume(&mut self, tid: Tid, go: Go, signal: Signal) -> Answer<()> {
+        self.enter();
+        let answer = self.in_stop(tid).map(|_| ());
+        let answer = answer.map(|()| self.go_on(tid, go, signal));
+        self.log(format!("resume({tid}, {go:?}, {})", signal.0), answer)
+    }
+
+    fn detach(&mut self, tid: Tid, signal: Signal) -> Answer<()> {
+        self.enter();
+        let answer = self.in_stop(tid).map(|_| ());
+        let answer = answer.map(|()| {
+            self.thread(tid).traced = false;
+            self.go_on(tid, Go::On, signal);
+        });
+        self.log(format!("detach({tid}, {})", signal.0), answer)
+    }
+
+    fn registers(&mut self, tid: Tid) -> Answer<Registers> {
+        self.enter();
+        let answer = self.in_stop(tid).map(|t| t.regs);
+        self.log(format!("registers({tid})"), answer)
+    }
+
+    fn set_registers(&mut self, tid: Tid, registers: &Registers) -> Answer<()> {
+        self.enter();
+        let answer = self.in_stop(tid).map(|t| t.regs = *registers);
+        self.log(format!("set_registers({tid}, {registers:?})"), answer)
+    }
+
+    fn set_pc(&mut self, tid: Tid, pc: RemoteAddr) -> Answer<()> {
+        self.enter();
+        let answer = self.in_stop(tid).map(|t| t.regs.set_pc(pc));
+        self.log(format!("set_pc({tid}, {pc})"), answer)
+    }
+
+    fn origin(&mut self, tid: Tid) -> Answer<Origin> {
+        self.enter();
+        let answer = self.in_stop(tid).map(|t| t.origin);
+        self.log(format!("origin({tid})"), answer)
+    }
+
+    fn breakpoint_is_queued(&mut self, tid: Tid) -> Answer<bool> {
+        self.enter();
+        let answer = self.in_stop(tid).map(|t| t.trap_queued);
+        self.log(format!("breakpoint_is_queued({tid})"), answer)
+    }
+
+    fn event_message(&mut self, tid: Tid) -> Answer<u64> {
+        self.enter();
+        let answer = self.in_stop(tid).map(|t| t.message);
+        self.log(format!("event_message({tid})"), answer)
+    }
+
+    fn signal_mask(&mut self, tid: Tid) -> Answer<u64> {
+        self.enter();
+        let answer = self.in_stop(tid).map(|t| t.mask);
+        self.log(format!("signal_mask({tid})"), answer)
+    }
+
+    fn set_signal_mask(&mut self, tid: Tid, mask: u64) -> Answer<()> {
+        self.enter();
+        let answer = self.in_stop(tid).map(|t| t.mask = mask);
+        self.log(format!("set_signal_mask({tid}, {mask:#x})"), answer)
+    }
+
+    fn read_memory(&mut self, tid: Tid, at: RemoteAddr, buffer: &mut [u8]) -> Answer<usize> {
+        self.enter();
+        let answer = self.read(tid, at.0, buffer);
+        self.log(
+            format!("read_memory({tid}, {at}, {} bytes)", buffer.len()),
+            answer,
+        )
+    }
+
+    fn write_memory(&mut self, tid: Tid, at: RemoteAddr, bytes: &[u8]) -> Answer<()> {
+        self.enter();
+        let answer = self.write(tid, at.0, bytes);
+        self.log(format!("write_memory({tid}, {at}, {bytes:x?})"), answer)
+    }
+
+    fn threads(&mut self, pid: Pid) -> Answer<Vec<Tid>> {
+        Ok(self.living(pid))
+    }
+
+    fn process_of(&mut self, tid: Tid) -> Answer<Pid> {
+        self.enter();
+        let answer = self.thread_mut(tid).map(|t| t.process);
+        self.log(format!("process_of({tid})"), answer)
+    }
+
+    fn activity(&mut self, _: Pid, tid: Tid) -> Answer<Activity> {
+        self.enter();
+        let in_exec = self.is_in_exec(tid);
+        let answer = self.thread_mut(tid).map(|t| match t.life {
+            // It waits for the other threads to end.
+            Life::Running if in_exec => Activity::Sleeping,
+            Life::Running => Activity::Running,
+            Life::Sleeping => Activity::Sleeping,
+            Life::Stopped | Life::Listening => Activity::Stopped,
+            Life::Zombie => Activity::Dead,
+        });
+        self.log(format!("activity({tid})"), answer)
+    }
+
+    fn mappings(&mut self, tid: Tid) -> Answer<Vec<Mapping>> {
+        self.enter();
+        self.thread_mut(tid)?;
+        let mapping = |start: u64, length: u64, inode, path: &str| Mapping {
+            range: RemoteRange {
+                start: RemoteAddr(start),
+                end: RemoteAddr(start + length),
+            },
+            executable: true,
+            shared: false,
+            offset: 0,
+            device: (8, 1),
+            inode,
+            path: PathBuf::from(path),
+        };
+        Ok(vec![
+            mapping(TEXT, 0x1000, 7, "/program"),
+            mapping(VDSO, 0x1000, 0, "[vdso]"),
+        ])
+    }
+
+    fn seccomp(&mut self, tid: Tid) -> Answer<Seccomp> {
+        // The tracer's own thread is none of the scene's.
+        Ok(self.thread_mut(tid).map_or(Seccomp::Free, |t| t.seccomp))
+    }
+
+    fn same_memory(&mut self, one: Tid, other: Tid) -> Answer<bool> {
+        self.enter();
+        let one_memory = self.thread_mut(one).map(|t| t.memory);
+        let other_memory = self.thread_mut(other).map(|t| t.memory);
+        let answer = one_memory.and_then(|one| Ok(one == other_memory?));
+        self.log(format!("same_memory({one}, {other})"), answer)
+    }
+}
+
+/// Whether an address lies in what a session has mapped for its slots.
+pub(crate) fn is_slot(pc: u64) -> bool {
+    (0x1_0000..SLOTS_BELOW).contains(&pc)
+}
+
+/// ESRCH for a thread that is gone or was killed; a panic for any other that is not in an observed stop.
+fn refuse(tid: Tid, what: &str) -> Errno {
+    panic!("invariant 1: a request to thread {tid}, which {what}");
+}
