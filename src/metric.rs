@@ -168,9 +168,12 @@ pub fn granularity() -> Option<Bytes> {
     let mut reader = MemoryReader::open(pid, pid.leader(), Metric::Anon, Reading::Counters).ok()?;
     // Fresh zero pages from the kernel: larger than malloc's threshold for a mapping of its own.
     let mut memory = vec![0_u8; PAGES * page];
-    let (mut before, mut unseen, mut most) = (reader.read(pid.leader()), 0_u64, 0_u64);
-    for block in memory.chunks_mut(page) {
-        block[page / 2] = std::hint::black_box(1);
+    // The allocator's header has touched the first page, and the last may be shared with its next block.
+    let inner = memory.get_mut(page..(PAGES - 1) * page)?;
+    let (mut before, mut unseen, mut most) = (reader.read(pid.leader()), 0_u64, 1_u64);
+    for block in inner.chunks_mut(page) {
+        // One byte a block, each in a page of its own.
+        block[0] = std::hint::black_box(1);
         unseen += 1;
         let now = reader.read(pid.leader());
         if now > before {

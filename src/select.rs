@@ -59,6 +59,7 @@ pub fn is_own(file: &Path) -> bool {
         "/usr/local/include/",
         "/usr/share/",
         "/rustc/",
+        "/rust/deps/",
         "/build/glibc",
     ];
     // Rust's library sources with debug assertions, cargo's registry and git checkouts, rustup's toolchains.

@@ -63,7 +63,7 @@ pub(super) fn run(
     observer.progress(Progress::Running {
         pid: watch.session.pid(),
     });
-    let watched = watch.to_the_end()?;
+    let watched = watch.follow()?;
     Ok(watched.outcome(command, &executable, settings, started))
 }
 
@@ -225,7 +225,7 @@ impl Watch {
         })
     }
 
-    fn to_the_end(mut self) -> Result<Watched, Error> {
+    fn follow(mut self) -> Result<Watched, Error> {
         let pid = self.session.pid();
         let mut replaced = false;
         let (end, exit) = loop {
