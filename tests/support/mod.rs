@@ -16,11 +16,13 @@
 #![allow(unused_imports, unused_macros, reason = "see above")]
 
 mod build;
+mod lineprof;
 mod program;
 mod report;
 mod run;
 
 pub(crate) use build::{Binary, build_dir, compile};
+pub(crate) use lineprof::{Engine, Lineprof};
 pub(crate) use program::{Annotation, Exit, Expected, Program, programs_on_disk, testprogs};
 pub(crate) use report::{End, Function, Line, Report};
 pub(crate) use run::{Finished, Running, run};

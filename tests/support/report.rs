@@ -14,7 +14,7 @@ pub(crate) struct Report {
     pub(crate) build_id: Option<String>,
     pub(crate) pid: i32,
     pub(crate) metric: String,
-    pub(crate) rss_granularity: u64,
+    pub(crate) rss_granularity: Option<u64>,
     pub(crate) started: String,
     pub(crate) duration: f64,
     pub(crate) end: End,
@@ -58,9 +58,11 @@ pub(crate) struct Function {
     pub(crate) file: String,
     pub(crate) line: u32,
     pub(crate) calls: u64,
-    pub(crate) baseline: u64,
+    /// Null where the function never ran.
+    pub(crate) baseline: Option<u64>,
     pub(crate) increment: i64,
-    pub(crate) peak: u64,
+    /// Null where the function never ran.
+    pub(crate) peak: Option<u64>,
     pub(crate) lines: Vec<Line>,
 }
 
@@ -72,7 +74,8 @@ pub(crate) struct Line {
     pub(crate) file: Option<String>,
     pub(crate) hits: u64,
     pub(crate) increment: i64,
-    pub(crate) memory: u64,
+    /// Null where the line never ran.
+    pub(crate) memory: Option<u64>,
     pub(crate) text: Option<String>,
 }
 

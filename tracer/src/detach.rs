@@ -86,6 +86,7 @@ impl<K: Kernel> Core<K> {
             .tracees
             .values()
             .filter(|t| t.state == State::Running || t.state == State::Unborn)
+            .filter(|t| !self.may_wait_for_child(t.id.tid))
             .map(|t| (t.id.tid, t.process))
             .collect();
         candidates

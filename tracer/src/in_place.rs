@@ -87,7 +87,8 @@ impl<K: Kernel> Core<K> {
             self.let_end(end)?;
         }
         for (other, process) in others {
-            if self.kernel.activity(process, other) != Ok(Activity::Running) {
+            if self.may_wait_for_child(other) || self.kernel.activity(process, other) != Ok(Activity::Running)
+            {
                 continue;
             }
             match self.kernel.interrupt(other) {

@@ -95,8 +95,16 @@ impl<K: Kernel> Core<K> {
                 state,
                 retries: Retries::default(),
                 heat,
+                made_by: None,
             },
         );
+    }
+
+    /// Whether a thread may be waiting for its child in vfork(2), where no interrupt reaches it.
+    ///
+    /// It stops only when the child execs or ends; who waits for it while the child is stopped waits for ever.
+    pub(crate) fn may_wait_for_child(&self, tid: Tid) -> bool {
+        self.tracees.values().any(|t| t.made_by == Some(tid))
     }
 
     /// A thread of the profiled process that is there to read and write its memory by.
@@ -338,6 +346,11 @@ impl<K: Kernel> Core<K> {
                 let shared = self.kernel.same_memory(parent, child).unwrap_or(false);
                 let role = if shared { Role::Passing } else { Role::Copy };
                 self.adopt(child, of, role, State::Unborn);
+                if role == Role::Passing
+                    && let Some(tracee) = self.tracees.get_mut(&child)
+                {
+                    tracee.made_by = Some(parent);
+                }
             }
             // Killed at birth: nothing more will be heard of it.
             Err(_) => {}

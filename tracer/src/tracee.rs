@@ -4,7 +4,7 @@
 
 use crate::addr::RemoteAddr;
 use crate::affinity::Heat;
-use crate::ids::{Pid, SiteId, TraceeId};
+use crate::ids::{Pid, SiteId, Tid, TraceeId};
 use crate::sys::Signal;
 
 /// A thread this session traces.
@@ -17,6 +17,8 @@ pub(crate) struct Tracee {
     /// Arrivals whose instruction did not run because a signal came first.
     pub(crate) retries: Retries,
     pub(crate) heat: Heat,
+    /// The thread that made it, which may be waiting for it in vfork(2): set for a passing process.
+    pub(crate) made_by: Option<Tid>,
 }
 
 /// Why a thread is traced.
