@@ -1,0 +1,181 @@
+//! Attaching to a process that serves, and leaving it as it was: its results, its system calls, its code.
+
+mod support;
+
+use nix::sys::signal::Signal;
+use std::path::Path;
+use std::process::Command;
+use support::{Engine, Finished, Lineprof, Program, Report, Running};
+
+/// Starts the target and waits until its threads serve.
+fn serving(threads: u32) -> Running {
+    let binary = Program::load("c/attach_target.c").build_first();
+    let mut target = Running::start(Command::new(&binary.path).arg(threads.to_string()));
+    assert_eq!(target.hear(), "ready");
+    target
+}
+
+/// Starts lineprof on the target and waits until it says that it has attached.
+fn attached(target: &Running, engine: Engine) -> Running {
+    let run = Lineprof::new()
+        .engine(engine)
+        .functions(&["serve"])
+        .options(["--format", "json"])
+        .options(["--pid".to_string(), target.pid().to_string()]);
+    let mut lineprof = Running::start(&mut run.command());
+    lineprof.hear_error("attached");
+    lineprof
+}
+
+/// The calls that the target has served, after at least 1000 more on each thread.
+fn served(target: &mut Running) -> u64 {
+    target.say("go on");
+    let answer = target.hear();
+    let count = answer
+        .strip_prefix("served ")
+        .and_then(|count| count.parse().ok());
+    count.unwrap_or_else(|| panic!("the target answers `{answer}`"))
+}
+
+/// The pids of what traces any thread of `process`.
+fn tracers(process: &Running) -> Vec<String> {
+    let tasks = format!("/proc/{}/task", process.pid());
+    let mut found = Vec::new();
+    for task in std::fs::read_dir(tasks).expect("the target lives") {
+        let status = task.expect("the target lives").path().join("status");
+        let text = std::fs::read_to_string(status).expect("the target's threads stay");
+        let tracer = text
+            .lines()
+            .find_map(|line| line.strip_prefix("TracerPid:"))
+            .expect("a status has it");
+        if tracer.trim() != "0" {
+            found.push(tracer.trim().to_string());
+        }
+    }
+    found
+}
+
+/// Checks that the target is as before, and lets it end.
+fn target_is_unharmed(mut target: Running) {
+    assert_eq!(tracers(&target), [""; 0], "still traced");
+    served(&mut target);
+    target.say("check");
+    assert_eq!(target.hear(), "text same");
+    let finished = target.finish();
+    assert_eq!(
+        finished.code(),
+        0,
+        "the target's own check:\n{}",
+        finished.stderr_text()
+    );
+    assert_eq!(finished.stdout_text(), "stopped\n");
+}
+
+fn report(finished: &Finished) -> Report {
+    Report::parse(&finished.stdout_text())
+}
+
+fn attach_and_leave(threads: u32, engine: Engine, signal: Signal) {
+    let mut target = serving(threads);
+    let lineprof = attached(&target, engine);
+    let before = served(&mut target);
+    let after = served(&mut target);
+    lineprof.signal(signal);
+    let finished = lineprof.finish();
+    let in_all = served(&mut target);
+    target_is_unharmed(target);
+
+    assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+    let report = report(&finished);
+    assert_eq!(report.end.kind, "detached");
+    let function = report.function("serve");
+    // All that was served between two answers was served under the profiler; a call more a thread may be on its way.
+    assert!(
+        (after - before..=in_all).contains(&function.calls),
+        "{} calls reported, {} served meanwhile, {in_all} in all",
+        function.calls,
+        after - before
+    );
+    let declaration = function.lines.iter().find(|line| line.line == function.line);
+    assert_eq!(declaration.map(|line| line.hits), Some(function.calls));
+    let last = function.lines.last().expect("a function has lines");
+    // The session began and ended within calls: each thread may have one that is seen in part.
+    let parts = u64::from(threads);
+    assert!(
+        last.hits.abs_diff(function.calls) <= parts,
+        "{} calls, but the closing brace has {} hits",
+        function.calls,
+        last.hits
+    );
+}
+
+#[test]
+fn one_thread_displaced() {
+    attach_and_leave(1, Engine::Displaced, Signal::SIGINT);
+}
+
+#[test]
+fn one_thread_in_place() {
+    attach_and_leave(1, Engine::InPlace, Signal::SIGINT);
+}
+
+#[test]
+fn eight_threads_displaced() {
+    attach_and_leave(8, Engine::Displaced, Signal::SIGINT);
+}
+
+#[test]
+fn eight_threads_in_place() {
+    attach_and_leave(8, Engine::InPlace, Signal::SIGINT);
+}
+
+#[test]
+fn sigterm_detaches_like_ctrl_c() {
+    attach_and_leave(2, Engine::Displaced, Signal::SIGTERM);
+}
+
+#[test]
+fn sighup_detaches_like_ctrl_c() {
+    attach_and_leave(2, Engine::Displaced, Signal::SIGHUP);
+}
+
+#[test]
+fn a_hot_process_of_eight_threads_survives_twenty_sessions() {
+    let mut target = serving(8);
+    for _ in 0..20 {
+        let lineprof = attached(&target, Engine::Displaced);
+        served(&mut target);
+        lineprof.signal(Signal::SIGINT);
+        let finished = lineprof.finish();
+        assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+        assert_eq!(tracers(&target), [""; 0], "still traced");
+    }
+    target_is_unharmed(target);
+}
+
+#[test]
+fn a_process_that_ends_while_attached_is_reported_and_its_parent_gets_its_status() {
+    let mut target = serving(2);
+    let lineprof = attached(&target, Engine::Displaced);
+    served(&mut target);
+    let finished = target.finish();
+    assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+    let finished = lineprof.finish();
+    assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+    let report = report(&finished);
+    assert_eq!((report.end.kind.as_str(), report.end.code), ("exited", Some(0)));
+    assert!(
+        report.function("serve").calls >= 2000,
+        "{} calls",
+        report.function("serve").calls
+    );
+}
+
+#[test]
+fn the_binary_on_disk_stays_as_it_was() {
+    let binary = Program::load("c/attach_target.c").build_first();
+    let before = std::fs::read(&binary.path).expect("the binary is readable");
+    attach_and_leave(1, Engine::Displaced, Signal::SIGINT);
+    let after = std::fs::read(Path::new(&binary.path)).expect("the binary is readable");
+    assert!(before == after, "the file has changed");
+}

@@ -1,0 +1,117 @@
+//! The engines give one answer: to the byte where one thread runs, the same counts where several do.
+
+mod support;
+
+every_program!(engines_agree);
+
+use support::{Engine, Expected, Function, Lineprof, Program, every_program};
+
+/// The functions of a report as text, memory counted from each function's baseline.
+///
+/// What lies below the baseline is not the program's doing: the loader's pages, the stack's random start, the
+/// profiler's own.
+fn comparable(functions: &[Function]) -> String {
+    let mut text = String::new();
+    for function in functions {
+        let Function {
+            name,
+            file,
+            line,
+            calls,
+            baseline,
+            increment,
+            peak,
+            ..
+        } = function;
+        let above = |memory: Option<u64>| {
+            memory
+                .zip(*baseline)
+                .map(|(m, b)| m.cast_signed() - b.cast_signed())
+        };
+        text += &format!(
+            "{name} {file}:{line} calls {calls} increment {increment} peak {:?}\n",
+            above(*peak)
+        );
+        for line in &function.lines {
+            let memory = above(line.memory);
+            text += &format!(
+                "  {} hits {} increment {} {memory:?}\n",
+                line.line, line.hits, line.increment
+            );
+        }
+    }
+    text
+}
+
+fn engines_agree(name: &str) {
+    let program = Program::load(name);
+    if program.role.is_some() {
+        return;
+    }
+    let binary = program.build_first();
+    let [displaced, in_place] = Engine::ALL.map(|engine| {
+        let run = Lineprof::new()
+            .engine(engine)
+            .metric("anon")
+            .functions(&program.patterns);
+        run.report(&binary.path, &program.args).0.functions
+    });
+    if program.threads == 1 {
+        assert_eq!(
+            comparable(&displaced),
+            comparable(&in_place),
+            "{name}: displaced is left, in place right"
+        );
+    } else {
+        // What is not annotated may be left to chance, like the turns of a loop that another thread ends.
+        let fixed = |function: &&Function| {
+            program.annotations.iter().any(|annotation| {
+                annotation.line == function.line
+                    && annotation
+                        .expected
+                        .iter()
+                        .any(|expected| matches!(expected, Expected::Function { .. }))
+            })
+        };
+        let counts = |functions: &[Function]| -> Vec<(u64, Vec<u64>)> {
+            let fixed = functions.iter().filter(fixed);
+            fixed
+                .map(|f| (f.calls, f.lines.iter().map(|line| line.hits).collect()))
+                .collect()
+        };
+        assert_eq!(
+            counts(&displaced),
+            counts(&in_place),
+            "{name}: displaced is left, in place right"
+        );
+    }
+}
+
+#[test]
+fn counts_of_eight_threads_are_exact_in_twenty_runs_of_twenty() {
+    let program = Program::load("c/threads.c");
+    let binary = program.build_first();
+    let mut runs = Vec::new();
+    for _ in 0..20 {
+        let run = Lineprof::new()
+            .engine(Engine::Displaced)
+            .functions(&program.patterns);
+        let (report, finished) = run.report(&binary.path, &program.args);
+        assert_eq!(
+            finished.code(),
+            0,
+            "the program's own check failed:\n{}",
+            finished.stderr_text()
+        );
+        let function = report.function("work");
+        let hits: Vec<u64> = function.lines.iter().map(|line| line.hits).collect();
+        runs.push((function.calls, hits));
+    }
+    let (calls, hits) = &runs[0];
+    assert_eq!(*calls, 80_000);
+    assert!(hits.contains(&26_672), "the line behind the condition: {hits:?}");
+    assert!(
+        runs.iter().all(|run| run == &runs[0]),
+        "the runs differ: {runs:?}"
+    );
+}
