@@ -10,7 +10,7 @@
 //! itself meanwhile is kept.
 //!
 //! ```text
-//! Cool ──32 hits in 10 ms──► Pinned ──under 32 hits in 100 ms──► Cool      (the janitor thread looks)
+//! Cool ──32 hits of cool threads in 10 ms──► Pinned ──under 32 / pinned hits in 100 ms──► Cool   (janitor)
 //! ```
 
 use crate::ids::Tid;
@@ -20,10 +20,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Hits that make a thread hot when they come within [`HOT_WINDOW_NS`].
+/// Hits of cool threads that make the next one's thread hot when they come within [`HOT_WINDOW_NS`].
 const HOT_HITS: u32 = 32;
 const HOT_WINDOW_NS: u64 = 10_000_000;
-/// How often the janitor looks, and how many hits a pinned thread owes it each time.
+/// How often the janitor looks, and how many hits the pinned threads owe it each time, in equal shares.
 const JANITOR_PERIOD: Duration = Duration::from_millis(100);
 const COOL_HITS: u64 = 32;
 
@@ -38,24 +38,23 @@ pub enum Pinning {
 }
 
 /// How often a thread has hit of late.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Heat {
-    /// Not often enough to bind it: hits since the window began, and its beginning.
-    Cool { hits: u32, since_ns: u64 },
+    /// Not often enough to bind it.
+    #[default]
+    Cool,
     /// Bound; the janitor reads the count.
     Pinned(Arc<AtomicU64>),
-}
-
-impl Default for Heat {
-    fn default() -> Self {
-        Self::Cool { hits: 0, since_ns: 0 }
-    }
 }
 
 /// The bound threads of one session.
 #[derive(Debug)]
 pub(crate) struct Affinity {
     pinning: Pinning,
+    /// Hits of threads that are not bound, since `window_began_ns`. Of all threads together: eight that share
+    /// one tracer's time hit an eighth as often each.
+    hits: u32,
+    window_began_ns: u64,
     shared: Arc<Shared>,
     janitor: Option<JoinHandle<()>>,
 }
@@ -128,6 +127,8 @@ impl Affinity {
     pub(crate) fn new(pinning: Pinning) -> Self {
         Self {
             pinning,
+            hits: 0,
+            window_began_ns: 0,
             shared: Arc::default(),
             janitor: None,
         }
@@ -144,14 +145,14 @@ impl Affinity {
                     hits.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Heat::Cool { hits, since_ns } => {
-                *hits += 1;
-                if *hits < HOT_HITS || self.pinning == Pinning::Never {
+            Heat::Cool => {
+                self.hits += 1;
+                if self.hits < HOT_HITS || self.pinning == Pinning::Never {
                     return;
                 }
                 let now = pin::now_ns();
-                let hot = now.saturating_sub(*since_ns) < HOT_WINDOW_NS;
-                (*hits, *since_ns) = (0, now);
+                let hot = now.saturating_sub(self.window_began_ns) < HOT_WINDOW_NS;
+                (self.hits, self.window_began_ns) = (0, now);
                 if hot && let Some(counter) = self.pin(tid) {
                     *heat = Heat::Pinned(counter);
                 }
@@ -257,10 +258,11 @@ fn janitor(shared: &Shared) {
         let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         pinned = guard;
         if timeout.timed_out() {
+            let owed = COOL_HITS / pinned.threads.len().max(1) as u64;
             pinned.release_where(|thread| {
                 let hits = thread.hits.load(Ordering::Relaxed);
                 let since = hits - std::mem::replace(&mut thread.seen, hits);
-                since < COOL_HITS
+                since < owed.max(1)
             });
         }
     }

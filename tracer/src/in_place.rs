@@ -73,8 +73,17 @@ impl<K: Kernel> Core<K> {
     /// # Errors
     /// ESRCH when `tid` is killed meanwhile; those in `held` are to be let go in any case.
     fn hold_others(&mut self, tid: Tid, held: &mut Vec<Tid>) -> Answer<()> {
-        let running =
-            |(other, t): &(&Tid, &crate::tracee::Tracee)| **other != tid && t.state == State::Running;
+        // Those that have stopped by themselves need no interrupt, and there may be many.
+        while let Some((reported, status)) = self.kernel.wait(WaitFor::AnyNow)? {
+            park(&mut self.parked, reported, status);
+            if reported == tid {
+                return Err(Errno::ESRCH);
+            }
+        }
+        let is_parked = |other: Tid| self.parked.iter().any(|(parked, _)| *parked == other);
+        let running = |(other, t): &(&Tid, &crate::tracee::Tracee)| {
+            **other != tid && t.state == State::Running && !is_parked(**other)
+        };
         let others: Vec<_> = self
             .tracees
             .iter()

@@ -8,6 +8,7 @@ use crate::addr::{RemoteAddr, RemoteRange};
 use crate::ids::{Pid, Tid};
 use nix::errno::Errno;
 use std::fs;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
@@ -47,11 +48,15 @@ pub(crate) fn errno_of(error: &std::io::Error) -> Errno {
 }
 
 fn read(path: &str) -> Answer<Vec<u8>> {
-    fs::read(path).map_err(|e| match errno_of(&e) {
-        // /proc/PID/… of a process that ends while it is read.
+    fs::read(path).map_err(|e| gone_or(&e))
+}
+
+/// /proc/PID/… of a process that ends while it is read.
+fn gone_or(error: &io::Error) -> Errno {
+    match errno_of(error) {
         Errno::ENOENT => Errno::ESRCH,
         other => other,
-    })
+    }
 }
 
 /// The mappings of a process, by one of its threads.
@@ -157,9 +162,15 @@ pub(crate) fn seccomp(tid: Tid) -> Answer<Seccomp> {
 
 /// What a thread is doing.
 pub(crate) fn activity(pid: Pid, tid: Tid) -> Answer<Activity> {
-    let stat = read(&format!("/proc/{pid}/task/{tid}/stat"))?;
+    // One read: this is asked for each running thread at each step in place.
+    let mut stat = [0; 256];
+    let mut file = fs::File::open(format!("/proc/{pid}/task/{tid}/stat")).map_err(|e| gone_or(&e))?;
+    let length = file.read(&mut stat).map_err(|e| gone_or(&e))?;
     // proc(5): the state follows the name, which is in parentheses and may hold any of them.
-    let behind = stat.iter().rposition(|b| *b == b')').ok_or(Errno::EIO)?;
+    let behind = stat[..length]
+        .iter()
+        .rposition(|b| *b == b')')
+        .ok_or(Errno::EIO)?;
     Ok(match stat.get(behind + 2) {
         Some(b'R') => Activity::Running,
         Some(b'S' | b'D' | b'I') => Activity::Sleeping,
