@@ -424,11 +424,12 @@ impl<K: Kernel> Core<K> {
     fn act_on_signal(&mut self, tid: Tid, signal: Signal) -> Answer<Option<Event>> {
         if signal == Signal::TRAP {
             let registers = self.kernel.registers(tid)?;
-            if self.kernel.origin(tid)? == Origin::Breakpoint {
-                let address = undo_breakpoint(registers.pc());
-                if let Some(site) = self.space.sites.at(address) {
-                    return self.act_on_hit(tid, site, registers);
-                }
+            let address = undo_breakpoint(registers.pc());
+            if let Some(site) = self.space.sites.at(address)
+                && (self.space.sites.get(site).only_we_stop_behind()
+                    || self.kernel.origin(tid)? == Origin::Breakpoint)
+            {
+                return self.act_on_hit(tid, site, registers);
             }
         }
         self.deliver(tid, signal).map(|()| None)
