@@ -34,6 +34,7 @@ mod address_space;
 mod affinity;
 mod arch;
 mod attach;
+mod children;
 pub mod code;
 mod decode;
 mod detach;

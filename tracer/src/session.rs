@@ -48,7 +48,7 @@ pub(crate) struct Core<K: Kernel> {
     pub(crate) parked: VecDeque<(Tid, RawStatus)>,
     pub(crate) early: HashMap<Tid, RawStatus>,
     /// Processes whose first stop was acted on before their parent told of them.
-    met: HashSet<Tid>,
+    pub(crate) met: HashSet<Tid>,
     /// Threads that were let end before their end was told: that stop is parked, and over.
     pub(crate) untold: HashSet<Tid>,
     /// The thread whose event the client is looking at.
@@ -330,71 +330,6 @@ impl<K: Kernel> Core<K> {
             | Stop::Group(_)
             | Stop::Child
             | Stop::Executed => self.meet(tid, status).map(|()| None),
-        }
-    }
-
-    /// The first stop of a child that its parent has not told of.
-    ///
-    /// A thread can wait for its parent: they can be killed only together. A process cannot: its parent may
-    /// be killed before it tells, and nobody else would ever let the child go.
-    fn meet(&mut self, tid: Tid, status: RawStatus) -> Answer<()> {
-        let process = self.kernel.process_of(tid)?;
-        if self.tracees.values().any(|t| t.process == process) {
-            self.early.insert(tid, status);
-            return Ok(());
-        }
-        let by = self.any_thread();
-        let shared = by.is_some_and(|by| self.kernel.same_memory(by, tid) == Ok(true));
-        let role = if shared { Role::Passing } else { Role::Copy };
-        self.adopt(tid, process, role, State::Unborn);
-        self.met.insert(tid);
-        self.parked.push_front((tid, status));
-        Ok(())
-    }
-
-    /// A tracee has made a child, which is traced already.
-    fn act_on_child(&mut self, parent: Tid) -> Answer<()> {
-        let message = self.kernel.event_message(parent)?;
-        let child = Tid(i32::try_from(message).or(Err(Errno::EIO))?);
-        let (process, role) = match self.tracees.get(&parent) {
-            Some(tracee) => (tracee.process, tracee.role),
-            None => return Err(Errno::ESRCH),
-        };
-        self.affinity.child(parent, child);
-        if self.met.remove(&child) {
-            return self.resume(parent, Go::On, Signal::NONE);
-        }
-        // By what it is and not by the event's name: clone(2) gives any of the three for any flags (measured).
-        match self.kernel.process_of(child) {
-            Ok(of) if of == process => self.adopt(child, of, role, State::Unborn),
-            Ok(of) => {
-                let shared = self.kernel.same_memory(parent, child).unwrap_or(false);
-                let role = if shared { Role::Passing } else { Role::Copy };
-                self.adopt(child, of, role, State::Unborn);
-                if role == Role::Passing
-                    && let Some(tracee) = self.tracees.get_mut(&child)
-                {
-                    tracee.made_by = Some(parent);
-                }
-            }
-            // Killed at birth: nothing more will be heard of it.
-            Err(_) => {}
-        }
-        if let Some(status) = self.early.remove(&child) {
-            self.parked.push_back((child, status));
-        }
-        self.resume(parent, Go::On, Signal::NONE)
-    }
-
-    /// The first stop of a child.
-    fn begin(&mut self, tid: Tid) -> Answer<()> {
-        let role = self.tracees.get(&tid).map_or(Role::Passing, |t| t.role);
-        match role {
-            Role::Profiled | Role::Passing => self.resume(tid, Go::On, Signal::NONE),
-            Role::Copy => {
-                self.space.restore(&mut self.kernel, tid)?;
-                self.let_go(tid, Signal::NONE)
-            }
         }
     }
 
