@@ -2,39 +2,15 @@
 
 mod support;
 
-mod displaced {
-    use super::support::{Engine, every_program};
-
-    every_program!(matches);
-
-    fn matches(name: &str) {
-        super::report_matches_the_annotations(name, Engine::Displaced);
-    }
-}
-
-mod in_place {
-    use super::support::{Engine, every_program};
-
-    every_program!(matches);
-
-    fn matches(name: &str) {
-        // Open: with eight threads this engine takes minutes; tests/waiting/README.md lists it.
-        if name == "c/threads.c" {
-            eprintln!("skipped: in place with eight threads is too slow yet");
-            return;
-        }
-        super::report_matches_the_annotations(name, Engine::InPlace);
-    }
-}
+every_program_with_every_engine!(report_matches_the_annotations);
 
 use std::path::Path;
-use support::{Engine, Exit, Expected, Function, Line, Lineprof, Program, Report};
+use support::{
+    Engine, Exit, Expected, Function, Line, Lineprof, Program, Report, every_program_with_every_engine,
+};
 
 fn report_matches_the_annotations(name: &str, engine: Engine) {
     let program = Program::load(name);
-    if program.role.is_some() {
-        return;
-    }
     for binary in program.build_all() {
         let run = Lineprof::new()
             .engine(engine)

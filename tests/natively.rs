@@ -24,19 +24,19 @@ fn ends_as_its_header_says(name: &str) {
 fn every_program_on_disk_is_in_the_list() {
     let mut listed: Vec<&str> = PROGRAMS.to_vec();
     listed.sort_unstable();
-    assert_eq!(listed, programs_on_disk());
+    let mut on_disk = programs_on_disk();
+    on_disk.retain(|name| Program::load(name).role.is_none());
+    assert_eq!(listed, on_disk);
 }
 
 #[test]
 fn every_program_expects_something() {
     for name in PROGRAMS {
         let program = Program::load(name);
-        if program.role.is_none() {
-            assert!(!program.annotations.is_empty(), "{name} has no annotation");
-            assert!(
-                !program.patterns.is_empty(),
-                "{name} does not say what to profile"
-            );
-        }
+        assert!(!program.annotations.is_empty(), "{name} has no annotation");
+        assert!(
+            !program.patterns.is_empty(),
+            "{name} does not say what to profile"
+        );
     }
 }

@@ -29,13 +29,13 @@ pub(crate) use run::{Finished, Running, run};
 
 /// Makes one test of `$check` for every test program; `$check` takes the program's path below `testprogs`.
 ///
-/// The list is checked against the disk by `natively.rs`, so that no program is forgotten.
+/// The list is checked against the disk by `natively.rs`, so that no program is forgotten. A program with a role is
+/// not in it: the tests that know its role name it.
 macro_rules! every_program {
     ($check:path) => {
         $crate::support::every_program! { @ $check;
             c_abort "c/abort.c"
             c_alternate_stack "c/alternate_stack.c"
-            c_attach_target "c/attach_target.c"
             c_callee "c/callee.c"
             c_condition "c/condition.c"
             c_coroutines "c/coroutines.c"
@@ -101,3 +101,26 @@ macro_rules! every_program {
     };
 }
 pub(crate) use every_program;
+
+/// Makes one test of `$check` for every test program and engine; `$check` takes the program's path below `testprogs`
+/// and the engine, and stands at the root of the test file.
+macro_rules! every_program_with_every_engine {
+    ($check:ident) => {
+        mod displaced {
+            $crate::support::every_program!(check);
+
+            fn check(name: &str) {
+                $crate::$check(name, $crate::support::Engine::Displaced);
+            }
+        }
+
+        mod in_place {
+            $crate::support::every_program!(check);
+
+            fn check(name: &str) {
+                $crate::$check(name, $crate::support::Engine::InPlace);
+            }
+        }
+    };
+}
+pub(crate) use every_program_with_every_engine;

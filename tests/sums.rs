@@ -3,33 +3,12 @@
 
 mod support;
 
-mod displaced {
-    use super::support::{Engine, every_program};
+use support::{Engine, Lineprof, Program, every_program_with_every_engine};
 
-    every_program!(adds_up);
-
-    fn adds_up(name: &str) {
-        super::increments_add_up(name, Engine::Displaced);
-    }
-}
-
-mod in_place {
-    use super::support::{Engine, every_program};
-
-    every_program!(adds_up);
-
-    fn adds_up(name: &str) {
-        super::increments_add_up(name, Engine::InPlace);
-    }
-}
-
-use support::{Engine, Lineprof, Program};
+every_program_with_every_engine!(increments_add_up);
 
 fn increments_add_up(name: &str, engine: Engine) {
     let program = Program::load(name);
-    if program.role.is_some() {
-        return;
-    }
     let binary = program.build_first();
     // Every function of the source, also those whose numbers no annotation knows.
     let own = format!("*{name}");
