@@ -15,6 +15,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use lineprof_tracer::{Pid, Tid};
+use memmap2::{Advice, MmapMut};
 
 use crate::profile::Metric;
 use crate::units::Bytes;
@@ -156,23 +157,35 @@ fn page_size() -> u64 {
         .map_or(4096, |[_, size]| *size)
 }
 
+/// How fine the readings of `metric` are: the most that can have changed before a change shows.
+///
+/// # Errors
+/// /proc cannot be read.
+pub fn granularity(metric: Metric, reading: Reading) -> io::Result<Bytes> {
+    match (metric, reading) {
+        (Metric::Rss | Metric::Anon, Reading::Counters) => counters_granularity(),
+        (Metric::Rss | Metric::Anon, Reading::Exact) | (Metric::Uss, _) => Ok(Bytes(page_size())),
+        // A share of a page, written down in whole kB (proc(5)).
+        (Metric::Pss, _) => Ok(Bytes(1024)),
+    }
+}
+
 /// How fine this kernel's running counters are: the most memory that was touched before a change showed.
 ///
 /// Touches pages of this process one by one and reads in between. Kernels before 6.2 count 64 pages a thread late;
 /// from there to commit 82241a83cd15 ("mm: fix the inaccurate memory statistics issue", 6.16, and some stable lines)
 /// they estimate, the worse the more processors there are.
-pub fn granularity() -> Option<Bytes> {
+fn counters_granularity() -> io::Result<Bytes> {
     const PAGES: usize = 128;
-    let pid = Pid(i32::try_from(std::process::id()).ok()?);
-    let page = usize::try_from(page_size()).ok()?;
-    let mut reader = MemoryReader::open(pid, pid.leader(), Metric::Anon, Reading::Counters).ok()?;
-    // Fresh zero pages from the kernel: larger than malloc's threshold for a mapping of its own.
-    let mut memory = vec![0_u8; PAGES * page];
-    // The allocator's header has touched the first page, and the last may be shared with its next block.
-    let inner = memory.get_mut(page..(PAGES - 1) * page)?;
+    let pid = Pid(std::process::id().cast_signed());
+    let page = page_size();
+    let mut reader = MemoryReader::open(pid, pid.leader(), Metric::Anon, Reading::Counters)?;
+    // A mapping of its own: what an allocator gives may have been resident before, and then nothing shows at all.
+    let mut memory = MmapMut::map_anon(PAGES * page as usize)?;
+    // With large folios one touch brings many pages (madvise(2)). A kernel built without them knows no such advice.
+    let _small_anyway = memory.advise(Advice::NoHugePage);
     let (mut before, mut unseen, mut most) = (reader.read(pid.leader()), 0_u64, 1_u64);
-    for block in inner.chunks_mut(page) {
-        // One byte a block, each in a page of its own.
+    for block in memory.chunks_mut(page as usize) {
         block[0] = std::hint::black_box(1);
         unseen += 1;
         let now = reader.read(pid.leader());
@@ -182,8 +195,7 @@ pub fn granularity() -> Option<Bytes> {
         }
         before = now;
     }
-    std::hint::black_box(&memory);
-    Some(Bytes(most.max(unseen) * page as u64))
+    Ok(Bytes(most.max(unseen) * page))
 }
 
 #[cfg(test)]
@@ -214,7 +226,33 @@ mod tests {
     fn a_page_is_at_least_what_the_kernel_counts_in() {
         let page = page_size();
         assert_eq!(page % 4096, 0);
-        let Bytes(fine) = granularity().expect("this process can be read");
+        let Bytes(fine) = granularity(Metric::Rss, Reading::Counters).expect("this process can be read");
         assert!(fine >= page && fine.is_multiple_of(page), "{fine}");
+    }
+
+    #[test]
+    fn memory_the_allocator_has_had_before_does_not_look_like_a_coarse_kernel() {
+        // Freeing a large block raises glibc's threshold for mappings (mallopt(3), M_MMAP_THRESHOLD): blocks below it
+        // then come from its heap, which stays resident up to twice that size.
+        drop(std::hint::black_box(vec![1_u8; 16 << 20]));
+        let (kept, given_back) = (vec![1_u8; 2 << 20], vec![1_u8; 2 << 20]);
+        drop(std::hint::black_box(kept));
+        let Bytes(coarse) = granularity(Metric::Anon, Reading::Counters).expect("this process can be read");
+        drop(std::hint::black_box(given_back));
+        // Kernels before 6.2 count 64 pages late.
+        assert!(coarse <= 65 * page_size(), "{coarse}");
+    }
+
+    #[test]
+    fn what_the_kernel_adds_up_from_the_page_tables_is_exact() {
+        let fine = |metric, reading| granularity(metric, reading).expect("this process can be read");
+        for (metric, reading) in [
+            (Metric::Rss, Reading::Exact),
+            (Metric::Anon, Reading::Exact),
+            (Metric::Uss, Reading::Counters),
+        ] {
+            assert_eq!(fine(metric, reading), Bytes(page_size()));
+        }
+        assert_eq!(fine(Metric::Pss, Reading::Counters), Bytes(1024));
     }
 }

@@ -63,8 +63,8 @@ pub struct Profile {
     pub pid: u32,
     /// What was read as memory.
     pub metric: Metric,
-    /// How fine the kernel's RSS is; `None` when it was not tested.
-    pub rss_granularity: Option<Bytes>,
+    /// How fine the readings of `metric` are: the most that can have changed before a change shows.
+    pub rss_granularity: Bytes,
     /// When profiling began: RFC 3339 in UTC.
     pub started: String,
     /// How long it took, in seconds.

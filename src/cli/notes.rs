@@ -27,12 +27,13 @@ pub(crate) fn of(profile: &Profile, built: Option<SystemTime>, sources: &mut Sou
     notes
 }
 
-fn granularity(finest: Option<Bytes>) -> Option<String> {
-    let finest = finest.filter(|finest| *finest > PAGE)?;
-    Some(format!(
-        "this kernel counts resident memory in steps of up to {} kB; --exact reads it to the page",
-        finest.0 / 1024
-    ))
+fn granularity(finest: Bytes) -> Option<String> {
+    (finest > PAGE).then(|| {
+        format!(
+            "this kernel counts resident memory in steps of up to {} kB; --exact reads it to the page",
+            finest.0 / 1024
+        )
+    })
 }
 
 /// Said where a line asks for memory and shows none while a later one shows it all: the first surprise of everybody
@@ -137,9 +138,9 @@ mod tests {
 
     #[test]
     fn a_kernel_that_counts_pages_needs_no_note() {
-        assert_eq!(granularity(None), None);
-        assert_eq!(granularity(Some(PAGE)), None);
-        let coarse = granularity(Some(Bytes(64 * PAGE.0))).expect("coarser than a page");
+        assert_eq!(granularity(Bytes(1024)), None);
+        assert_eq!(granularity(PAGE), None);
+        let coarse = granularity(Bytes(64 * PAGE.0)).expect("coarser than a page");
         assert!(
             coarse.contains("256 kB") && coarse.contains("--exact"),
             "{coarse}"

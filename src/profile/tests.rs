@@ -118,7 +118,7 @@ fn a_recording_becomes_functions_with_lines_and_text() {
         build_id: None,
         pid: 1,
         metric: Metric::Anon,
-        rss_granularity: None,
+        rss_granularity: Bytes(4096),
         started: String::new(),
         duration: 0.0,
         end: End::Detached,

@@ -2,6 +2,7 @@
 //!
 //! Must not know: reports, terminals.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
@@ -12,11 +13,11 @@ use lineprof_tracer::{
 
 use super::{Error, NoMatch, Observer, Outcome, Progress, Settings, Target};
 use crate::image::LoadBias;
-use crate::metric::{self, MemoryReader, Reading};
+use crate::metric::{self, MemoryReader};
 use crate::occurrences;
 use crate::plan::{RefusedSite, SiteIndex};
 use crate::planner::{self, Planned};
-use crate::profile::{self, Metric, Profile, Schema, Tracing};
+use crate::profile::{self, Profile, Schema, Tracing};
 use crate::recorder::{Arrival, Concurrency, Recorder, StackKey, StackPointer, ThreadKey};
 use crate::report::escape;
 use crate::source::SourceCache;
@@ -106,6 +107,7 @@ struct Prepared {
     planned: Planned,
     inode: u64,
     built: Option<SystemTime>,
+    granularity: Bytes,
 }
 
 impl Prepared {
@@ -121,12 +123,17 @@ impl Prepared {
         }
         let planned = plan(&object, &functions)?;
         let metadata = std::fs::metadata(program).ok();
-        use std::os::unix::fs::MetadataExt;
+        let granularity =
+            metric::granularity(settings.metric, settings.reading).map_err(|source| Error::Memory {
+                pid: std::process::id(),
+                source,
+            })?;
         Ok(Prepared {
             object,
             planned,
             inode: metadata.as_ref().map_or(0, MetadataExt::ino),
             built: metadata.and_then(|m| m.modified().ok()),
+            granularity,
         })
     }
 }
@@ -359,11 +366,6 @@ impl Watched {
         let occurrences = occurrences::count(plan, &recording.edges);
         let mut sources = SourceCache::new();
         let functions = profile::functions(plan, &recording, &occurrences, &mut sources);
-        let counters = settings.reading == Reading::Counters;
-        let granularity = match settings.metric {
-            Metric::Rss | Metric::Anon if counters => metric::granularity(),
-            Metric::Rss | Metric::Anon | Metric::Pss | Metric::Uss => None,
-        };
         let path = std::path::absolute(executable).unwrap_or_else(|_| executable.to_path_buf());
         let profile = Profile {
             schema: Schema::Report1,
@@ -373,7 +375,7 @@ impl Watched {
             build_id: self.prepared.object.build_id().map(hexadecimal),
             pid: self.pid.0.cast_unsigned(),
             metric: settings.metric,
-            rss_granularity: granularity,
+            rss_granularity: self.prepared.granularity,
             started: timestamp(started.0),
             duration: started.1.elapsed().as_secs_f64(),
             end: self.end,

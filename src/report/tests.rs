@@ -79,7 +79,7 @@ fn profile() -> Profile {
         build_id: None,
         pid: 4711,
         metric: Metric::Rss,
-        rss_granularity: Some(Bytes(4096)),
+        rss_granularity: Bytes(4096),
         started: "2026-11-22T07:00:00Z".to_owned(),
         duration: 1.25,
         end: End::Exited { code: 0 },
