@@ -10,7 +10,7 @@ use support::{
 };
 
 fn report_matches_the_annotations(name: &str, engine: Engine) {
-    let program = Program::load(name);
+    let program = Program::load_for(name, engine);
     for binary in program.build_all() {
         let run = Lineprof::new()
             .engine(engine)
@@ -47,6 +47,20 @@ fn report_matches_the_annotations(name: &str, engine: Engine) {
             wrong.join("\n  "),
             finished.stderr_text()
         );
+    }
+}
+
+#[test]
+fn eight_threads_displaced_are_exact_in_twenty_runs_of_twenty() {
+    for _ in 0..20 {
+        report_matches_the_annotations("c/threads.c", Engine::Displaced);
+    }
+}
+
+#[test]
+fn eight_threads_in_place_are_exact_in_five_runs_of_five() {
+    for _ in 0..5 {
+        report_matches_the_annotations("c/threads.c", Engine::InPlace);
     }
 }
 

@@ -8,7 +8,7 @@ use support::{Engine, Lineprof, Program, every_program_with_every_engine};
 every_program_with_every_engine!(increments_add_up);
 
 fn increments_add_up(name: &str, engine: Engine) {
-    let program = Program::load(name);
+    let program = Program::load_for(name, engine);
     let binary = program.build_first();
     // Every function of the source, also those whose numbers no annotation knows.
     let own = format!("*{name}");

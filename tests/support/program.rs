@@ -9,6 +9,7 @@
 //! Build: cc -g -O0          how it is built; several lines are several binaries
 //! Profile: work             a pattern for --function; several lines are several patterns
 //! Args: 1000 "two words"    its arguments
+//! Args in place: 100        its arguments with the engine `in-place`, which is too slow for the others
 //! Exit: 7                   how it ends: a code or a signal's name; 0 when not said
 //! Threads: 8                how many threads run the profiled lines; 1 when not said
 //! Recursive: work           functions whose increments are no sums, because they recur
@@ -18,8 +19,10 @@
 //!
 //! An annotation stands behind the line that it is about, after `//@`: `hits=3`, `increment=-4096` (of the metric
 //! `anon`), `blank` (the line is not in the report), `refused` (so is a site of the line), and on a function's
-//! declaration `function calls=3 increment=4096`, with `name=` where the debug information has no declaration.
+//! declaration `function calls=3 increment=4096`, with `name=` where the debug information has no declaration. A number
+//! may be a product, `hits=8*$1`, in which `$1` is the first argument.
 
+use super::lineprof::Engine;
 use std::path::{Path, PathBuf};
 
 /// How a program ends.
@@ -119,6 +122,21 @@ impl Program {
     /// # Panics
     /// When the header or an annotation is not well-formed: a test program that says nothing proves nothing.
     pub(crate) fn load(name: &str) -> Program {
+        Program::load_with_args(name, "Args")
+    }
+
+    /// Like [`Program::load`], with the arguments that the header has for `engine`, and what they make it expect.
+    pub(crate) fn load_for(name: &str, engine: Engine) -> Program {
+        Program::load_with_args(
+            name,
+            match engine {
+                Engine::Displaced => "Args",
+                Engine::InPlace => "Args in place",
+            },
+        )
+    }
+
+    fn load_with_args(name: &str, args: &str) -> Program {
         let source = testprogs().join(name);
         let text =
             std::fs::read_to_string(&source).unwrap_or_else(|error| panic!("cannot read {name}: {error}"));
@@ -151,11 +169,14 @@ impl Program {
                 ),
             },
         };
+        let args: Vec<String> = one(args)
+            .or_else(|| one("Args"))
+            .map(|args| split_words(&args))
+            .unwrap_or_default();
         Program {
             name: name.to_string(),
             builds,
             patterns: all("Profile"),
-            args: one("Args").map(|args| split_words(&args)).unwrap_or_default(),
             exit,
             threads: one("Threads").map_or(1, |n| n.parse().expect("Threads is a number")),
             recursive: one("Recursive")
@@ -163,7 +184,8 @@ impl Program {
                 .unwrap_or_default(),
             not_for_gcov: one("Gcov"),
             role: one("Role"),
-            annotations: annotations(name, &text),
+            annotations: annotations(name, &text, &args),
+            args,
             source,
         }
     }
@@ -173,7 +195,7 @@ impl Program {
         let source = testprogs().join(name);
         let text =
             std::fs::read_to_string(&source).unwrap_or_else(|error| panic!("cannot read {name}: {error}"));
-        annotations(name, &text)
+        annotations(name, &text, &[])
     }
 
     /// The text of a source line, for messages.
@@ -189,11 +211,12 @@ impl Program {
 
 /// The pairs of key and value in the first comment of `text`; a line without a key goes on the one before.
 fn header(text: &str) -> Vec<(String, String)> {
-    const KEYS: [&str; 9] = [
+    const KEYS: [&str; 10] = [
         "Proves",
         "Build",
         "Profile",
         "Args",
+        "Args in place",
         "Exit",
         "Threads",
         "Recursive",
@@ -225,7 +248,7 @@ fn header(text: &str) -> Vec<(String, String)> {
     pairs
 }
 
-fn annotations(name: &str, text: &str) -> Vec<Annotation> {
+fn annotations(name: &str, text: &str, args: &[String]) -> Vec<Annotation> {
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let Some((before, annotation)) = line.split_once("//@") else {
@@ -243,8 +266,12 @@ fn annotations(name: &str, text: &str) -> Vec<Annotation> {
             }) {
                 match word.split_once('=') {
                     Some(("name", value)) => function_name = Some(value.to_string()),
-                    Some(("calls", value)) => calls = Some(value.parse().unwrap_or_else(|_| wrong(word))),
-                    Some((_, value)) => increment = Some(value.parse().unwrap_or_else(|_| wrong(word))),
+                    Some(("calls", value)) => {
+                        calls = Some(count(value, args).unwrap_or_else(|| wrong(word)));
+                    }
+                    Some((_, value)) => {
+                        increment = Some(product(value, args).unwrap_or_else(|| wrong(word)));
+                    }
                     None => wrong(word),
                 }
             }
@@ -256,9 +283,9 @@ fn annotations(name: &str, text: &str) -> Vec<Annotation> {
         }
         for word in words {
             expected.push(match word.split_once('=') {
-                Some(("hits", value)) => Expected::Hits(value.parse().unwrap_or_else(|_| wrong(word))),
+                Some(("hits", value)) => Expected::Hits(count(value, args).unwrap_or_else(|| wrong(word))),
                 Some(("increment", value)) => {
-                    Expected::Increment(value.parse().unwrap_or_else(|_| wrong(word)))
+                    Expected::Increment(product(value, args).unwrap_or_else(|| wrong(word)))
                 }
                 None if word == "blank" => Expected::Blank,
                 None if word == "refused" => Expected::Refused,
@@ -278,6 +305,22 @@ fn annotations(name: &str, text: &str) -> Vec<Annotation> {
         });
     }
     found
+}
+
+/// The product of the factors in `value`, numbers and `$1` for the first of `args`, or nothing where that is no number.
+fn product(value: &str, args: &[String]) -> Option<i64> {
+    value
+        .split('*')
+        .map(|factor| match factor {
+            "$1" => args.first()?.parse::<i64>().ok(),
+            number => number.parse().ok(),
+        })
+        .product()
+}
+
+/// A [`product`] that is not negative.
+fn count(value: &str, args: &[String]) -> Option<u64> {
+    product(value, args)?.try_into().ok()
 }
 
 /// Splits at blanks outside double quotes.
