@@ -14,7 +14,7 @@ use lineprof_dwarf::{FilePattern, Pattern};
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof demo"
+    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE]\n       lineprof demo"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -27,6 +27,11 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// List the functions of a program that can be profiled
     Functions(Functions),
+    /// Show a report again: one that was kept because lineprof was killed, or a JSON file
+    Report(Report),
+    /// What traces for `lineprof --pid`; nobody types it
+    #[command(hide = true)]
+    Engine(Profile),
     /// Profile a small program that lineprof carries with it, and tell how to read its table
     Demo(Demo),
 }
@@ -47,15 +52,8 @@ pub(crate) struct Profile {
     /// Attach to a running process until it ends or Ctrl-C is pressed
     #[arg(short, long, value_name = "PID", conflicts_with = "program")]
     pub(crate) pid: Option<i32>,
-    /// Write the report here; `-` is stdout. A name that ends in .json is written as JSON
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-    /// The report's format
-    #[arg(long, value_enum)]
-    pub(crate) format: Option<Format>,
-    /// Digits after the point in the table
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(..=9))]
-    pub(crate) precision: u8,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
     /// What counts as memory
     #[arg(long, value_enum, default_value_t = Metric::Rss)]
     pub(crate) metric: Metric,
@@ -86,6 +84,25 @@ pub(crate) struct Functions {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Report {
+    /// A JSON report; default: the newest that was kept
+    #[arg(value_name = "FILE", conflicts_with = "list")]
+    pub(crate) file: Option<PathBuf>,
+    /// List the reports that are kept, the newest first
+    #[arg(long)]
+    pub(crate) list: bool,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+}
+
+/// Where a report goes, and how it looks.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Writing {
     /// Write the report here; `-` is stdout. A name that ends in .json is written as JSON
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

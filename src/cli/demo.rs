@@ -58,13 +58,11 @@ pub(crate) fn run(args: &Demo) -> ExitCode {
             .iter()
             .filter_map(|name| name.parse().ok())
             .collect(),
-        output: args.output.clone(),
-        format: args.format,
-        precision: args.precision,
+        writing: args.writing.clone(),
         ..args::Profile::default()
     };
-    let to = Destination::new(args.output.as_deref(), Destination::Stdout);
-    let legend = to.format(args.format) == Format::Table && to == Destination::Stdout;
+    let to = Destination::new(args.writing.output.as_deref(), Destination::Stdout);
+    let legend = to.format(args.writing.format) == Format::Table && to == Destination::Stdout;
     let code = profile::carry_out(&target, &words, &to, &mut with_text);
     if legend && code == ExitCode::SUCCESS {
         // A reader that has gone does not want it.

@@ -19,6 +19,7 @@ use lineprof::profiler::{self, NoMatch};
 use lineprof::report::escape::Escaped;
 use lineprof_dwarf::ErrorKind;
 use lineprof_tracer::{Kind, Operation, Pid, Subject};
+use serde::{Deserialize, Serialize};
 
 use super::permission::{self, field};
 use super::{CANNOT_RUN, FAILED, NOT_FOUND};
@@ -32,7 +33,7 @@ pub(crate) enum Doing {
 }
 
 /// A failure, in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     pub(crate) code: u8,
     /// What failed, and why.

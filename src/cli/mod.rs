@@ -6,7 +6,9 @@
 //! | file | holds |
 //! |---|---|
 //! | `args` | the words |
-//! | `profile` | `lineprof PROGRAM`, `lineprof --pid PID` |
+//! | `profile` | `lineprof PROGRAM` |
+//! | `attach` | `lineprof --pid PID`, in two processes |
+//! | `report`, `kept` | `lineprof report`, and the reports that nobody was there to take |
 //! | `functions` | `lineprof functions BINARY` |
 //! | `demo` | `lineprof demo` |
 //! | `output` | where a report goes, and in which format |
@@ -16,13 +18,16 @@
 //! | `permission` | why the kernel does not let us trace |
 
 mod args;
+mod attach;
 mod demo;
 mod functions;
 mod hint;
+mod kept;
 mod notes;
 mod output;
 mod permission;
 mod profile;
+mod report;
 mod signals;
 
 use std::process::ExitCode;
@@ -56,6 +61,8 @@ pub(crate) fn main() -> ExitCode {
     match args.command {
         Some(args::Command::Functions(functions)) => functions::run(&functions),
         Some(args::Command::Demo(demo)) => demo::run(&demo),
+        Some(args::Command::Report(report)) => report::run(&report),
+        Some(args::Command::Engine(profile)) => profile::run_engine(&profile),
         None => profile::run(&args.profile),
     }
 }

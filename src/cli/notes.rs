@@ -7,14 +7,22 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use lineprof::profile::{FunctionProfile, LineProfile, Profile};
+use lineprof::report::escape::Escaped;
+use lineprof::select::Selection;
 use lineprof::source::SourceCache;
 use lineprof::units::{Bytes, Change};
+use lineprof_dwarf::{FilePattern, Pattern};
+
+use super::functions::counted;
 
 /// A page on x86-64.
 const PAGE: Bytes = Bytes(4096);
 
 /// How many reasons or files one note names.
 const MOST_NAMED: usize = 3;
+
+/// A plan of more functions than this is worth a word: each hit costs time.
+const MANY_FUNCTIONS: usize = 1000;
 
 /// What there is to say of `profile`, whose executable is of the time `built`.
 pub(crate) fn of(profile: &Profile, built: Option<SystemTime>, sources: &mut SourceCache) -> Vec<String> {
@@ -25,6 +33,22 @@ pub(crate) fn of(profile: &Profile, built: Option<SystemTime>, sources: &mut Sou
     notes.extend(missing(profile, sources));
     notes.extend(built.and_then(|built| newer(&sources.newer_than(built))));
     notes
+}
+
+/// What is profiled, where the user has not named it or has named more than it looks.
+pub(crate) fn selected(selection: &Selection, functions: usize, sites: usize) {
+    let counts = format!("{}, {}", counted(functions, "function"), counted(sites, "site"));
+    if selection.is_default() {
+        eprintln!("lineprof: profiling the program's own code: {counts} (--function names some)");
+    } else if functions > MANY_FUNCTIONS {
+        let named = selection.functions.iter().map(Pattern::as_str);
+        let named = named.chain(selection.files.iter().map(FilePattern::as_str));
+        let quoted: Vec<String> = named.map(|text| format!("`{}`", Escaped(text))).collect();
+        eprintln!(
+            "lineprof: {} selects {counts}; fewer run faster",
+            quoted.join(", ")
+        );
+    }
 }
 
 fn granularity(finest: Bytes) -> Option<String> {

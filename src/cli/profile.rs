@@ -1,4 +1,4 @@
-//! `lineprof PROGRAM` and `lineprof --pid PID`.
+//! `lineprof PROGRAM`; for `lineprof --pid PID` read on in `attach`.
 //!
 //! Must not know: how anything is measured.
 
@@ -13,37 +13,44 @@ use lineprof::profile::{self, Metric};
 use lineprof::profiler::{
     self, Engine, Observer, Outcome, Pid, Pinning, Progress, Settings, SignalMask, StopHandle, Target,
 };
-use lineprof::report::escape::Escaped;
 use lineprof::select::Selection;
 use lineprof::source::SourceCache;
-use lineprof_dwarf::{FilePattern, Pattern};
 use lineprof_tracer::End;
 
-use super::args::{self, Profile};
-use super::functions::counted;
+use super::args::{self, Profile, Writing};
 use super::hint::{self, Doing, Failure};
 use super::output::{self, Destination};
 use super::signals::Signals;
-use super::{FAILED, NOT_FOUND, notes};
-
-/// A plan of more functions than this is worth a word: each hit costs time.
-const MANY_FUNCTIONS: usize = 1000;
+use super::{FAILED, NOT_FOUND, attach, notes};
 
 /// Profiles; the program's exit code, or one of ours.
 pub(crate) fn run(args: &Profile) -> ExitCode {
-    let blocked = SignalMask::of_this_thread();
-    let (target, default) = match args.pid {
-        Some(pid) => (Target::Attach(Pid(pid)), Destination::Stdout),
-        None => match launch(&args.program, blocked) {
-            Ok(target) => (target, Destination::Stderr),
-            Err(failure) => return failure.say(),
-        },
+    let output = args.writing.output.as_deref();
+    if args.pid.is_some() {
+        let to = Destination::new(output, Destination::Stdout);
+        return attach::run_front(&args.writing, &selection(args), &to);
+    }
+    let target = match launch(&args.program, SignalMask::of_this_thread()) {
+        Ok(target) => target,
+        Err(failure) => return failure.say(),
     };
-    let to = Destination::new(args.output.as_deref(), default);
-    carry_out(&target, args, &to, &mut |_| {})
+    carry_out(
+        &target,
+        args,
+        &Destination::new(output, Destination::Stderr),
+        &mut |_| {},
+    )
 }
 
-/// Profiles `target` and writes the report, which `finish` sees first.
+/// Traces for a front; see [`attach`].
+pub(crate) fn run_engine(args: &Profile) -> ExitCode {
+    let Some(pid) = args.pid else {
+        return Failure::new("`lineprof engine` is for lineprof's own use").say();
+    };
+    attach::run_engine(&Target::Attach(Pid(pid)), &settings(args))
+}
+
+/// Starts `target`, profiles it and writes the report, which `finish` sees first.
 pub(crate) fn carry_out(
     target: &Target,
     args: &Profile,
@@ -58,26 +65,21 @@ pub(crate) fn carry_out(
         return not_written(to, &error).say();
     }
     let settings = settings(args);
-    let doing = match target {
-        Target::Launch { .. } => Doing::Launch,
-        Target::Attach(_) => Doing::Attach,
-    };
     let mut terminal = Terminal {
         signals,
-        doing,
         selection: settings.selection.clone(),
         handle: None,
     };
     match profiler::profile(target, &settings, &mut terminal) {
         Ok(mut outcome) => {
             finish(&mut outcome.profile);
-            report(outcome, to, args, doing)
+            report(outcome, to, &args.writing)
         }
-        Err(error) => hint::explain(&error, doing).say(),
+        Err(error) => hint::explain(&error, Doing::Launch).say(),
     }
 }
 
-fn not_written(to: &Destination, error: &std::io::Error) -> Failure {
+pub(crate) fn not_written(to: &Destination, error: &std::io::Error) -> Failure {
     Failure::new(format!(
         "cannot write the report to {to}: {}",
         hint::reason(error)
@@ -111,13 +113,17 @@ fn launch(words: &[OsString], blocked: SignalMask) -> Result<Target, Failure> {
     })
 }
 
+fn selection(args: &Profile) -> Selection {
+    Selection {
+        functions: args.functions.clone(),
+        files: args.files.clone(),
+        exclude: args.exclude.clone(),
+    }
+}
+
 fn settings(args: &Profile) -> Settings {
     Settings {
-        selection: Selection {
-            functions: args.functions.clone(),
-            files: args.files.clone(),
-            exclude: args.exclude.clone(),
-        },
+        selection: selection(args),
         metric: match args.metric {
             args::Metric::Rss => Metric::Rss,
             args::Metric::Anon => Metric::Anon,
@@ -141,68 +147,48 @@ fn settings(args: &Profile) -> Settings {
 /// Tells the user what goes on, on stderr.
 struct Terminal {
     signals: Signals,
-    doing: Doing,
     selection: Selection,
-    /// Held while a started program runs: dropping it would end the session.
+    /// Held while the program runs: dropping it would end the session.
     handle: Option<StopHandle>,
-}
-
-impl Terminal {
-    /// What is profiled, where the user has not named it or has named more than it looks.
-    fn selected(&self, functions: usize, sites: usize) {
-        let counts = format!("{}, {}", counted(functions, "function"), counted(sites, "site"));
-        if self.selection.is_default() {
-            eprintln!("lineprof: profiling the program's own code: {counts} (--function names some)");
-        } else if functions > MANY_FUNCTIONS {
-            let named = self.selection.functions.iter().map(Pattern::as_str);
-            let named = named.chain(self.selection.files.iter().map(FilePattern::as_str));
-            let quoted: Vec<String> = named.map(|text| format!("`{}`", Escaped(text))).collect();
-            eprintln!(
-                "lineprof: {} selects {counts}; fewer run faster",
-                quoted.join(", ")
-            );
-        }
-    }
 }
 
 impl Observer for Terminal {
     fn progress(&mut self, progress: Progress) {
         match progress {
-            Progress::Selected { functions, sites } => self.selected(functions, sites),
-            Progress::Running { pid } if self.doing == Doing::Attach => {
-                eprintln!(
-                    "lineprof: attached to {pid}; Ctrl-C ends the profile and leaves the process running"
-                );
-            }
+            Progress::Selected { functions, sites } => notes::selected(&self.selection, functions, sites),
             Progress::Running { pid } => self.signals.hand_on(pid.0),
         }
     }
 
     fn stoppable(&mut self, handle: StopHandle) {
-        if self.doing == Doing::Attach {
-            self.signals.stop(handle);
-        } else {
-            self.handle = Some(handle);
-        }
+        self.handle = Some(handle);
     }
 }
 
-fn report(outcome: Outcome, to: &Destination, args: &Profile, doing: Doing) -> ExitCode {
+fn report(outcome: Outcome, to: &Destination, writing: &Writing) -> ExitCode {
     let mut sources = SourceCache::new();
     let mut profile = outcome.profile;
     let notes = notes::of(&profile, outcome.built, &mut sources);
     profile.notes.extend(notes);
-    let format = to.format(args.format);
-    match output::write(&profile, to, format, args.precision, &mut sources) {
-        Ok(()) => {}
-        // Whoever read has read enough.
-        Err(error) if *to == Destination::Stdout && error.kind() == ErrorKind::BrokenPipe => {}
-        Err(error) => return not_written(to, &error).say(),
-    }
-    match outcome.exit {
-        Some(_) if doing == Doing::Attach => ExitCode::SUCCESS,
+    let code = match outcome.exit {
         Some(End::Exited(code)) => ExitCode::from(u8::try_from(code & 0xFF).unwrap_or(FAILED)),
         Some(End::Killed(signal)) => ExitCode::from(u8::try_from(128 + signal.0).unwrap_or(FAILED)),
         None => ExitCode::SUCCESS,
+    };
+    write(&profile, to, writing, &mut sources).map_or_else(|failure| failure.say(), |()| code)
+}
+
+/// Writes a report where it was asked for.
+pub(crate) fn write(
+    profile: &profile::Profile,
+    to: &Destination,
+    writing: &Writing,
+    sources: &mut SourceCache,
+) -> Result<(), Failure> {
+    let format = to.format(writing.format);
+    match output::write(profile, to, format, writing.precision, sources) {
+        // Whoever read has read enough.
+        Err(error) if *to == Destination::Stdout && error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| not_written(to, &error)),
     }
 }

@@ -12,23 +12,21 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lineprof::profiler::StopHandle;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 /// What a signal does at the moment.
-#[derive(Debug)]
 enum Reaction {
     /// Nothing has been started yet: lineprof itself ends.
     End,
     /// To this process.
     HandOn(Pid),
-    /// Ends the session by dropping its handle.
-    Stop(Option<StopHandle>),
+    /// Asks for the end of the session, once.
+    Stop(Option<Box<dyn FnOnce() + Send>>),
 }
 
 /// The thread that takes signals.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Signals {
     reaction: Arc<Mutex<Reaction>>,
 }
@@ -61,9 +59,9 @@ impl Signals {
         self.set(Reaction::HandOn(Pid::from_raw(pid)));
     }
 
-    /// A process is attached to: signals end the session.
-    pub(crate) fn stop(&self, handle: StopHandle) {
-        self.set(Reaction::Stop(Some(handle)));
+    /// A process is attached to: signals end the session, by `ask`.
+    pub(crate) fn stop(&self, ask: Box<dyn FnOnce() + Send>) {
+        self.set(Reaction::Stop(Some(ask)));
     }
 }
 
@@ -75,6 +73,10 @@ fn react(reaction: &Mutex<Reaction>, signal: Signal) {
             let _gone = kill(*pid, signal);
         }
         Reaction::HandOn(_) => {}
-        Reaction::Stop(handle) => drop(handle.take()),
+        Reaction::Stop(ask) => match ask.take() {
+            Some(ask) => ask(),
+            // Asked again: the report is not waited for. The engine gives the process back all the same.
+            None => std::process::exit(128 + signal as i32),
+        },
     }
 }

@@ -4,7 +4,7 @@
    Role: attach (argument: the number of threads)
 
    Prints "ready" when all threads serve. Each line on the standard input is answered by "served N" with the number of
-   calls so far, which is at least 200 more per thread than at the answer before; "check" makes it compare its text
+   calls so far, which is at least 50 more per thread than at the answer before; "check" makes it compare its text
    with its file and answer "text same"; at the end of the input it stops and exits 0. */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -22,7 +22,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { MOST = 64, STEP = 200 };
+enum { MOST = 64, STEP = 50 };
 
 static atomic_long served[MOST];
 static atomic_int started;

@@ -1,0 +1,124 @@
+//! The process that traces: nobody sees it, and it outlives who started it until the target is free.
+//!
+//! Must not know: terminals.
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use lineprof::profile::Profile;
+use lineprof::profiler::{self, Observer, Progress, Settings, StopHandle, Target};
+use lineprof::source::SourceCache;
+
+use super::STOP;
+use super::word::Word;
+use crate::cli::hint::{self, Doing};
+use crate::cli::signals::Signals;
+use crate::cli::{FAILED, kept, notes};
+
+/// What the kernel's memory killer takes from this process's score (proc(5), oom_score_adj).
+const HARD_TO_KILL: &str = "-500";
+
+/// Traces until the process ends or the front asks for the end, or is gone.
+pub(crate) fn run(target: &Target, settings: &Settings) -> ExitCode {
+    // A session of its own: no terminal's signals, and no shell's job control. It fails only for the leader of
+    // a process group, which a child that was just started is not.
+    let _is_leader = nix::unistd::setsid();
+    // Only the privileged may.
+    let _not_allowed = std::fs::write("/proc/self/oom_score_adj", HARD_TO_KILL);
+    let Ok(signals) = Signals::take() else {
+        return ExitCode::from(FAILED);
+    };
+    let handle = Arc::new(Mutex::new(Stop::default()));
+    let front_is_there = Arc::new(AtomicBool::new(true));
+    listen(Arc::clone(&handle), Arc::clone(&front_is_there));
+    let mut teller = Teller { handle, signals };
+    let word = match profiler::profile(target, settings, &mut teller) {
+        Ok(outcome) => {
+            let mut profile = outcome.profile;
+            let notes = notes::of(&profile, outcome.built, &mut SourceCache::new());
+            profile.notes.extend(notes);
+            Word::Report(Box::new(profile))
+        }
+        Err(error) => Word::Failed(hint::explain(&error, Doing::Attach)),
+    };
+    let told = front_is_there.load(Ordering::SeqCst) && word.write(&mut io::stdout().lock()).is_ok();
+    match word {
+        Word::Report(profile) if !told => keep(&profile),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Nobody is there to take the report.
+fn keep(profile: &Profile) -> ExitCode {
+    match kept::keep(profile) {
+        Ok(path) => {
+            // Its terminal may be gone too.
+            let _nobody = writeln!(
+                io::stderr(),
+                "lineprof: {} was let go; its report is kept in {}: `lineprof report` shows it",
+                profile.pid,
+                path.display()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _nobody = writeln!(io::stderr(), "lineprof: cannot keep the report: {error}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// The request to stop, which may come before there is anything to stop.
+#[derive(Debug, Default)]
+struct Stop {
+    asked: bool,
+    handle: Option<StopHandle>,
+}
+
+impl Stop {
+    fn ask(stop: &Mutex<Stop>) {
+        let mut stop = stop.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        stop.asked = true;
+        stop.handle = None;
+    }
+
+    fn is_possible(stop: &Mutex<Stop>, handle: StopHandle) {
+        let mut stop = stop.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !stop.asked {
+            stop.handle = Some(handle);
+        }
+    }
+}
+
+/// Hears the front: a request to stop, or that it is gone.
+fn listen(handle: Arc<Mutex<Stop>>, front_is_there: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        let mut from_front = io::stdin().lock();
+        let mut word = [0; STOP.len()];
+        if from_front.read_exact(&mut word).is_err() {
+            front_is_there.store(false, Ordering::SeqCst);
+        }
+        Stop::ask(&handle);
+    });
+}
+
+/// Tells the front what goes on.
+struct Teller {
+    handle: Arc<Mutex<Stop>>,
+    signals: Signals,
+}
+
+impl Observer for Teller {
+    fn progress(&mut self, progress: Progress) {
+        // A front that is gone is noticed by its silence.
+        let _gone = Word::from(progress).write(&mut io::stdout().lock());
+    }
+
+    fn stoppable(&mut self, handle: StopHandle) {
+        Stop::is_possible(&self.handle, handle);
+        let handle = Arc::clone(&self.handle);
+        self.signals.stop(Box::new(move || Stop::ask(&handle)));
+    }
+}

@@ -1,0 +1,91 @@
+//! The process that the user sees: starts the engine, hands on Ctrl-C, shows what the engine tells.
+//!
+//! Must not know: ptrace. It may be killed at any moment.
+
+use std::io::{BufReader, Write};
+use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+
+use lineprof::select::Selection;
+use lineprof::source::SourceCache;
+
+use super::STOP;
+use super::word::Word;
+use crate::cli::args::Writing;
+use crate::cli::hint::{self, Failure};
+use crate::cli::output::Destination;
+use crate::cli::signals::Signals;
+use crate::cli::{notes, profile};
+
+/// What the kernel's memory killer adds to this process's score, so that it goes before the engine does
+/// (proc(5), oom_score_adj).
+const SPARE_THE_ENGINE: &str = "500";
+
+/// Attaches by an engine of its own, and writes the report.
+pub(crate) fn run(writing: &Writing, selection: &Selection, to: &Destination) -> ExitCode {
+    let signals = match Signals::take() {
+        Ok(signals) => signals,
+        Err(errno) => return Failure::new(format!("cannot take signals: {errno}")).say(),
+    };
+    if let Err(error) = to.check() {
+        return profile::not_written(to, &error).say();
+    }
+    let mut engine = match start() {
+        Ok(engine) => engine,
+        Err(error) => {
+            return Failure::new(format!(
+                "cannot start the tracing process: {}",
+                hint::reason(&error)
+            ))
+            .say();
+        }
+    };
+    // Without it the engine is as likely to go first as this process.
+    let _best_effort = std::fs::write("/proc/self/oom_score_adj", SPARE_THE_ENGINE);
+    if let Some(to_engine) = engine.stdin.take() {
+        signals.stop(Box::new(move || stop(to_engine)));
+    }
+    let last = listen(&mut engine, selection);
+    // Its end lets go of threads that were left asleep: after this process nothing is traced any more.
+    let ended = engine.wait();
+    match last {
+        Some(Word::Report(report)) => profile::write(&report, to, writing, &mut SourceCache::new())
+            .map_or_else(|failure| failure.say(), |()| ExitCode::SUCCESS),
+        Some(Word::Failed(failure)) => failure.say(),
+        Some(Word::Selected { .. } | Word::Running { .. }) | None => {
+            let how = ended.map_or_else(|error| hint::reason(&error), |status| status.to_string());
+            Failure::new(format!("the tracing process has ended without a report: {how}"))
+                .hint("the profiled process may have died with it; a report made so far is shown by `lineprof report`")
+                .say()
+        }
+    }
+}
+
+fn start() -> std::io::Result<Child> {
+    // The same words, so that there is one way to say what is to be done.
+    Command::new("/proc/self/exe")
+        .arg("engine")
+        .args(std::env::args_os().skip(1))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+}
+
+/// Asks the engine for the report; after that it does not look at this pipe any more.
+fn stop(mut to_engine: ChildStdin) {
+    // One that has ended already has told its last word.
+    let _ended = to_engine.write_all(STOP);
+}
+
+/// Shows what the engine tells, up to its last word.
+fn listen(engine: &mut Child, selection: &Selection) -> Option<Word> {
+    let mut words = BufReader::new(engine.stdout.take()?);
+    loop {
+        match Word::read(&mut words).ok()?? {
+            Word::Selected { functions, sites } => notes::selected(selection, functions, sites),
+            Word::Running { pid } => eprintln!(
+                "lineprof: attached to {pid}; Ctrl-C ends the profile and leaves the process running"
+            ),
+            last @ (Word::Report(_) | Word::Failed(_)) => return Some(last),
+        }
+    }
+}
