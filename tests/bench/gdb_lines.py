@@ -99,9 +99,10 @@ class Recorder:
             self.close(memory)
 
     def finish(self):
-        memory = self.frames[0].mark if self.frames else 0
+        # A frame that longjmp left stays open where nothing comes after it: what it called has grown since its mark.
+        memory = self.memory()
         while self.frames:
-            self.close(max(memory, self.frames[-1].mark))
+            self.close(memory)
 
 
 class Site(gdb.Breakpoint):
@@ -151,6 +152,8 @@ def main():
             if re.search(r"\bret", instruction["asm"]):
                 site(instruction["addr"] - bias, function).exit = True
 
+    # The thread's end, while its memory can still be read.
+    gdb.execute("catch syscall exit_group", to_string=True)
     begun = time.monotonic()
     gdb.execute("continue", to_string=True)
     elapsed = time.monotonic() - begun
