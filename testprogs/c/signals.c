@@ -34,9 +34,7 @@ static void work(int n) //@ function calls=100
 
 int main(void)
 {
-    /* A breakpoint met while SIGTRAP is blocked would reset its handler (the kernel forces the signal), so the
-       handler of SIGTRAP does not block it. */
-    struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO};
     sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGTRAP, &action, NULL);
     sigaction(SIGRTMIN, &action, NULL);

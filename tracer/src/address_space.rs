@@ -6,7 +6,7 @@
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::arch::{BREAKPOINT, MAX_INSTRUCTION};
 use crate::ids::{SiteId, Tid};
-use crate::remote_call::remote_call;
+use crate::remote_call::RemoteCaller;
 use crate::scratch::{self, Found, Scratch};
 use crate::site::{Refused, SiteRequest, SiteTable, Way};
 use crate::sys::procfs::{Mapping, Seccomp};
@@ -35,6 +35,7 @@ pub(crate) struct AddressSpace {
     pub(crate) sites: SiteTable,
     scratches: Vec<Scratch>,
     engine: Engine,
+    pub(crate) caller: RemoteCaller,
 }
 
 impl AddressSpace {
@@ -43,6 +44,7 @@ impl AddressSpace {
             sites: SiteTable::default(),
             scratches: Vec::new(),
             engine,
+            caller: RemoteCaller::default(),
         }
     }
 
@@ -205,7 +207,7 @@ impl AddressSpace {
         let size = scratch::size_for(sites.len());
         let mappings = kernel.mappings(tid)?;
         for place in scratch::places(&mappings, code, size) {
-            match map_executable(kernel, tid, place, size, parked) {
+            match map_executable(&mut self.caller, kernel, tid, place, size, parked) {
                 Ok(start) => {
                     let (scratch, bytes, refused) = scratch::lay_out(&mut self.sites, sites, start);
                     for (id, reason) in refused {
@@ -235,6 +237,7 @@ impl AddressSpace {
 }
 
 fn map_executable<K: Kernel>(
+    caller: &mut RemoteCaller,
     kernel: &mut K,
     tid: Tid,
     at: RemoteAddr,
@@ -251,14 +254,16 @@ fn map_executable<K: Kernel>(
         u64::MAX,
         0,
     ];
-    remote_call(kernel, tid, libc::SYS_mmap, arguments, parked).map(RemoteAddr)
+    caller
+        .call(kernel, tid, libc::SYS_mmap, arguments, parked)
+        .map(RemoteAddr)
 }
 
 /// Whether a system call may be run in the tracee at all.
 ///
 /// A seccomp filter may kill the program for a call it never makes. Filters that this process lives under
 /// itself (a container's) are known to allow what it does; any beyond those are the program's own.
-fn may_inject<K: Kernel>(kernel: &mut K, tid: Tid) -> Answer<bool> {
+pub(crate) fn may_inject<K: Kernel>(kernel: &mut K, tid: Tid) -> Answer<bool> {
     Ok(match kernel.seccomp(tid)? {
         Seccomp::Free => true,
         Seccomp::Strict => false,

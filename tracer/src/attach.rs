@@ -34,6 +34,11 @@ pub(crate) fn attach(pid: Pid, options: Options, doorbell: Doorbell) -> Result<C
             match core.kernel.seize(tid, Seize::Outlives) {
                 Ok(()) => {
                     core.adopt(tid, pid, Role::Profiled, State::Running);
+                    // It may have ended since; that is told by its events.
+                    match core.begin_trap_setting(tid) {
+                        Ok(()) | Err(Errno::ESRCH) => {}
+                        Err(errno) => return Err(failed(errno)),
+                    }
                     new += 1;
                 }
                 // Ended meanwhile, or traced by us already through its parent: its event is waiting.

@@ -50,11 +50,15 @@ impl<K: Kernel> Core<K> {
         }
         // By what it is and not by the event's name: clone(2) gives any of the three for any flags (measured).
         match self.kernel.process_of(child) {
-            Ok(of) if of == process => self.adopt(child, of, role, State::Unborn),
+            Ok(of) if of == process => {
+                self.adopt(child, of, role, State::Unborn);
+                self.inherit_trap_setting(parent, child);
+            }
             Ok(of) => {
                 let shared = self.kernel.same_memory(parent, child).unwrap_or(false);
                 let role = if shared { Role::Passing } else { Role::Copy };
                 self.adopt(child, of, role, State::Unborn);
+                self.inherit_trap_setting(parent, child);
                 if role == Role::Passing
                     && let Some(tracee) = self.tracees.get_mut(&child)
                 {
@@ -74,7 +78,10 @@ impl<K: Kernel> Core<K> {
     pub(crate) fn begin(&mut self, tid: Tid) -> Answer<()> {
         let role = self.tracees.get(&tid).map_or(Role::Passing, |t| t.role);
         match role {
-            Role::Profiled | Role::Passing => self.resume(tid, Go::On, Signal::NONE),
+            Role::Profiled | Role::Passing => {
+                self.learn_at_birth(tid)?;
+                self.resume(tid, Go::On, Signal::NONE)
+            }
             Role::Copy => {
                 self.space.restore(&mut self.kernel, tid)?;
                 self.let_go(tid, Signal::NONE)

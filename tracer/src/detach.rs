@@ -18,6 +18,7 @@ use crate::ids::Tid;
 use crate::session::Core;
 use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
 use crate::tracee::{Role, State, Tracee};
+use crate::trap_setting::Allowed;
 use nix::errno::Errno;
 
 impl<K: Kernel> Core<K> {
@@ -29,12 +30,13 @@ impl<K: Kernel> Core<K> {
         self.parked.extend(self.early.drain());
         // The thread of the last event stands at a site or behind it; no byte of ours is there any more.
         self.forget_current()?;
-        while let Some((tid, status)) = self.parked.pop_front() {
-            gone_is_fine(self.settle(tid, status))?;
-        }
         // Threads made meanwhile by those that still run are seen by the next round.
         loop {
-            while let Some((tid, status)) = self.kernel.wait(WaitFor::AnyNow).unwrap_or(None) {
+            // A call run in one thread parks the stops of others.
+            while let Some((tid, status)) = match self.parked.pop_front() {
+                None => self.kernel.wait(WaitFor::AnyNow).unwrap_or(None),
+                parked => parked,
+            } {
                 gone_is_fine(self.settle(tid, status))?;
             }
             let Some(tid) = self.next_to_stop() else {
@@ -146,6 +148,7 @@ impl<K: Kernel> Core<K> {
             return Ok(false);
         }
         self.kernel.set_pc(tid, address)?;
+        self.keep_trap_setting(tid, Allowed::Calls)?;
         Ok(true)
     }
 }

@@ -16,6 +16,7 @@ use crate::ids::{Pid, SiteId, Tid};
 use crate::session::Core;
 use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor, park, wait_for};
 use crate::tracee::State;
+use crate::trap_setting::Allowed;
 use nix::errno::Errno;
 
 /// The trap flag in the flags register (Intel SDM volume 1, 3.4.3).
@@ -36,6 +37,19 @@ impl<K: Kernel> Core<K> {
     ///
     /// *State*: `tid` is stopped with its pc at the site.
     pub(crate) fn step_over(&mut self, tid: Tid, site: SiteId) -> Answer<()> {
+        let enters_kernel =
+            stepping_hazard(&self.space.sites.get(site).original) == SteppingHazard::EntersKernel;
+        // The mask at once: a SIGTRAP that waits to be unblocked must not come before the step does. The action after
+        // the step, whose trap would reset it again; but at the entry of a system call no other can be run, and to
+        // get there takes no trap.
+        self.keep_trap_setting(
+            tid,
+            if enters_kernel {
+                Allowed::Calls
+            } else {
+                Allowed::NoCalls
+            },
+        )?;
         let mut held = Vec::new();
         let stepped = match self.hold_others(tid, &mut held) {
             Ok(()) => self.step_lifted(tid, site),
@@ -53,7 +67,12 @@ impl<K: Kernel> Core<K> {
             }
         }
         match stepped? {
-            Stepped::Done => self.resume(tid, Go::On, Signal::NONE),
+            Stepped::Done => {
+                if !enters_kernel {
+                    self.keep_trap_setting(tid, Allowed::Calls)?;
+                }
+                self.resume(tid, Go::On, Signal::NONE)
+            }
             Stepped::CutShort(signal) => {
                 let sp = self.kernel.registers(tid)?.sp();
                 if let Some(tracee) = self.tracees.get_mut(&tid) {

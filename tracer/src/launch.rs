@@ -82,5 +82,6 @@ pub(crate) fn launch(launch: &Launch, options: Options, doorbell: Doorbell) -> R
     let mut core = Core::new(kernel, held.pid, options, Some(doorbell));
     core.adopt(tid, held.pid, Role::Profiled, State::Stopped);
     core.stand_at(tid);
+    core.begin_trap_setting(tid).map_err(failed)?;
     Ok(core)
 }

@@ -54,6 +54,7 @@ mod site;
 )]
 mod sys;
 mod tracee;
+mod trap_setting;
 
 pub use addr::{RemoteAddr, RemoteRange};
 pub use address_space::Engine;

@@ -24,7 +24,8 @@ use crate::scratch::Found;
 use crate::site::{Refused, SiteRequest, Way};
 use crate::sys::spawn::Doorbell;
 use crate::sys::{Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
-use crate::tracee::{Onward, Retries, Role, State, Tracee};
+use crate::tracee::{Onward, Retries, Role, Signals, State, Tracee};
+use crate::trap_setting::{Allowed, TrapAction};
 use nix::errno::Errno;
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -54,6 +55,8 @@ pub(crate) struct Core<K: Kernel> {
     /// The thread whose event the client is looking at.
     current: Option<(Tid, Onward)>,
     pub(crate) affinity: Affinity,
+    /// What each process does with SIGTRAP, where that is known and not the default.
+    pub(crate) trap_actions: HashMap<Pid, TrapAction>,
     doorbell: Option<Doorbell>,
     serial: u32,
     stops: u64,
@@ -77,6 +80,7 @@ impl<K: Kernel> Core<K> {
             untold: HashSet::new(),
             current: None,
             affinity: Affinity::new(options.pinning),
+            trap_actions: HashMap::new(),
             doorbell,
             serial: 0,
             stops: 0,
@@ -101,6 +105,7 @@ impl<K: Kernel> Core<K> {
                 state,
                 retries: Retries::default(),
                 heat,
+                signals: Signals::default(),
                 made_by: None,
             },
         );
@@ -219,7 +224,13 @@ impl<K: Kernel> Core<K> {
             Onward::Go(signal) => signal,
             Onward::Over(_) => Signal::NONE,
         };
-        let left = self.leave_scratch(tid).and_then(|()| self.let_go(tid, signal));
+        let kept = match onward {
+            Onward::Go(_) => Ok(()),
+            Onward::Over(_) => self.keep_trap_setting(tid, Allowed::Calls),
+        };
+        let left = kept
+            .and_then(|()| self.leave_scratch(tid))
+            .and_then(|()| self.let_go(tid, signal));
         match left {
             // Killed while stopped: it ends by itself.
             Err(Errno::ESRCH) => Ok(()),
@@ -391,6 +402,10 @@ impl<K: Kernel> Core<K> {
             }
         };
         registers.set_pc(address);
+        // A step in place traps, and that signal is forced as well: there it is put right after the step.
+        if matches!(way, Way::Displaced(_)) {
+            self.keep_trap_setting(tid, Allowed::Calls)?;
+        }
         self.stops += 1;
         let threads = self.tracees.len();
         let Some(tracee) = self.tracees.get_mut(&tid) else {
@@ -413,6 +428,9 @@ impl<K: Kernel> Core<K> {
     /// Hands a signal that is not ours to the program, which sees itself at addresses of its own.
     pub(crate) fn deliver(&mut self, tid: Tid, signal: Signal) -> Answer<()> {
         self.leave_scratch(tid)?;
+        if signal == Signal::TRAP {
+            return self.deliver_trap(tid);
+        }
         self.resume(tid, Go::On, signal)
     }
 

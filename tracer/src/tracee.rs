@@ -17,6 +17,8 @@ pub(crate) struct Tracee {
     /// Arrivals whose instruction did not run because a signal came first.
     pub(crate) retries: Retries,
     pub(crate) heat: Heat,
+    /// What is known of its signals (`trap_setting`).
+    pub(crate) signals: Signals,
     /// The thread that made it, which may be waiting for it in vfork(2): set for a passing process.
     pub(crate) made_by: Option<Tid>,
 }
@@ -46,6 +48,14 @@ pub(crate) enum State {
     Listening,
     /// It has reported that it ends. A leader may be in this state for as long as other threads live.
     Ending,
+}
+
+/// A thread's own part of the program's setting for SIGTRAP.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Signals {
+    /// The signals it blocks, as they were last seen or put right.
+    pub(crate) blocked: Option<u64>,
+    pub(crate) hits: u32,
 }
 
 /// How a stopped thread goes on when the client has seen its event.

@@ -2,7 +2,7 @@
 //!
 //! Must not know: why an operation is asked for. One operation, one call; errno goes up as it came.
 
-use super::procfs::{self, Mapping, Seccomp, errno_of};
+use super::procfs::{self, Mapping, Seccomp, SignalSets, errno_of};
 use super::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
 use crate::addr::RemoteAddr;
 use crate::arch::Registers;
@@ -251,6 +251,10 @@ impl Kernel for Linux {
 
     fn seccomp(&mut self, tid: Tid) -> Answer<Seccomp> {
         procfs::seccomp(tid)
+    }
+
+    fn signal_sets(&mut self, tid: Tid) -> Answer<SignalSets> {
+        procfs::signal_sets(tid)
     }
 
     fn same_memory(&mut self, one: Tid, other: Tid) -> Answer<bool> {

@@ -56,6 +56,11 @@ impl Signal {
     pub(crate) const NONE: Self = Self(0);
     /// The one a breakpoint raises.
     pub(crate) const TRAP: Self = Self(libc::SIGTRAP);
+
+    /// The signal's bit in a set of signals.
+    pub(crate) const fn bit(self) -> u64 {
+        1 << (self.0 - 1)
+    }
 }
 
 /// What a wait returned about one thread: the status word of wait4(2), undecoded.
@@ -128,6 +133,8 @@ pub(crate) trait Kernel {
     fn mappings(&mut self, tid: Tid) -> Answer<Vec<procfs::Mapping>>;
     /// How many seccomp filters stand in front of the thread's system calls.
     fn seccomp(&mut self, tid: Tid) -> Answer<procfs::Seccomp>;
+    /// What the thread and its process do with signals, as /proc tells it.
+    fn signal_sets(&mut self, tid: Tid) -> Answer<procfs::SignalSets>;
     /// Whether two processes share one memory.
     fn same_memory(&mut self, one: Tid, other: Tid) -> Answer<bool>;
 }

@@ -42,6 +42,17 @@ pub(crate) enum Seccomp {
     Filters(u32),
 }
 
+/// Signals, one bit each, by what is done with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SignalSets {
+    /// The thread holds them back.
+    pub(crate) blocked: u64,
+    /// The process ignores them.
+    pub(crate) ignored: u64,
+    /// The process has a handler for them.
+    pub(crate) caught: u64,
+}
+
 /// The system's answer as an errno.
 pub(crate) fn errno_of(error: &std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
@@ -160,6 +171,20 @@ pub(crate) fn seccomp(tid: Tid) -> Answer<Seccomp> {
     })
 }
 
+/// What a thread and its process do with signals.
+pub(crate) fn signal_sets(tid: Tid) -> Answer<SignalSets> {
+    let status = read(&format!("/proc/{tid}/status"))?;
+    let set = |name| {
+        let digits = field_of(&status, name).ok_or(Errno::EIO)?;
+        u64::from_str_radix(&digits, 16).or(Err(Errno::EIO))
+    };
+    Ok(SignalSets {
+        blocked: set("SigBlk")?,
+        ignored: set("SigIgn")?,
+        caught: set("SigCgt")?,
+    })
+}
+
 /// What a thread is doing.
 pub(crate) fn activity(pid: Pid, tid: Tid) -> Answer<Activity> {
     // One read: this is asked for each running thread at each step in place.
@@ -234,6 +259,10 @@ mod tests {
         assert_eq!(process_of(pid.leader()), Ok(pid));
         assert!(threads(pid).expect("own threads").contains(&pid.leader()));
         assert_eq!(is_kernel_thread(pid), Ok(false));
+        let signals = signal_sets(pid.leader()).expect("own signals");
+        // Rust's runtime ignores SIGPIPE and handles SIGSEGV.
+        assert_ne!(signals.ignored & 1 << (libc::SIGPIPE - 1), 0);
+        assert_ne!(signals.caught & 1 << (libc::SIGSEGV - 1), 0);
         assert!(
             mappings(pid.leader())
                 .expect("own mappings")

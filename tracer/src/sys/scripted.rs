@@ -15,7 +15,7 @@ mod world;
 
 pub(crate) use world::{Act, Life, Order, Player, Scene, site_at};
 
-use super::procfs::{Mapping, Seccomp};
+use super::procfs::{Mapping, Seccomp, SignalSets};
 use super::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::arch::Registers;
@@ -178,6 +178,15 @@ impl Kernel for Scene {
     fn seccomp(&mut self, tid: Tid) -> Answer<Seccomp> {
         // The tracer's own thread is none of the scene's.
         Ok(self.thread_mut(tid).map_or(Seccomp::Free, |t| t.seccomp))
+    }
+
+    fn signal_sets(&mut self, tid: Tid) -> Answer<SignalSets> {
+        self.enter();
+        let answer = self.thread_mut(tid).map(|t| SignalSets {
+            blocked: t.mask,
+            ..SignalSets::default()
+        });
+        self.log(format!("signal_sets({tid})"), answer)
     }
 
     fn same_memory(&mut self, one: Tid, other: Tid) -> Answer<bool> {

@@ -388,7 +388,8 @@ impl Scene {
     pub(super) fn in_stop(&mut self, tid: Tid) -> Answer<&mut Player> {
         let thread = self.thread_mut(tid)?;
         let stopped = matches!(thread.life, Life::Stopped) && thread.observed;
-        if !stopped && thread.killed {
+        // A number that has gone over to the thread that called exec: nothing has told the session yet.
+        if !stopped && (thread.killed || thread.replaced) {
             return Err(Errno::ESRCH);
         }
         if !stopped || !thread.traced {
