@@ -13,7 +13,7 @@ static void trap(int number)
 static int work(int n) //@ function calls=10
 {
     int before = trapped;        //@ hits=10
-    __asm__ volatile("int3"); /* the site is refused: the breakpoint there is the program's */
+    __asm__ volatile("int3");    //@ hits=10
     __asm__ volatile(".byte 0xcd, 0x03"); //@ hits=10
     n += trapped - before;       //@ hits=10
     return n;                    //@ hits=10

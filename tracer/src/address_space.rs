@@ -95,16 +95,22 @@ impl AddressSpace {
         }
         // A site of ours may lie inside this instruction only if the rows overlap; it is masked all the same.
         self.sites.mask(request.address, memory);
-        if memory[0] == BREAKPOINT {
-            return Err(Refused::ForeignBreakpoint);
-        }
         if *memory != *request.instruction {
-            return Err(Refused::Changed);
+            return Err(if memory[0] == BREAKPOINT {
+                Refused::ForeignBreakpoint
+            } else {
+                Refused::Changed
+            });
         }
-        if kernel.write_memory(by, request.address, &[BREAKPOINT]).is_err() {
-            return Err(Refused::WriteRefused);
+        // The program's own breakpoint traps by itself.
+        let mut way = Way::Own;
+        if memory[0] != BREAKPOINT {
+            way = Way::Open;
+            if kernel.write_memory(by, request.address, &[BREAKPOINT]).is_err() {
+                return Err(Refused::WriteRefused);
+            }
         }
-        Ok(self.sites.add(request.address, request.instruction.clone()))
+        Ok(self.sites.add(request.address, request.instruction.clone(), way))
     }
 
     /// Puts the original bytes back wherever ours still stand; `by` is a thread with this memory or a copy of it.
@@ -115,7 +121,7 @@ impl AddressSpace {
     /// ESRCH when `by` has no memory any more; else the first refusal, after all other sites are restored.
     pub(crate) fn restore<K: Kernel>(&self, kernel: &mut K, by: Tid) -> Answer<()> {
         let mut refused = Ok(());
-        for site in self.sites.all() {
+        for site in self.sites.all().iter().filter(|site| site.way != Way::Own) {
             let mut byte = [0];
             let written = match kernel.read_memory(by, site.address, &mut byte) {
                 Ok(1) if byte[0] == BREAKPOINT => kernel.write_memory(by, site.address, &site.original[..1]),

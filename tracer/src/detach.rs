@@ -16,6 +16,7 @@ use crate::arch::undo_breakpoint;
 use crate::decode::{Stop, decode};
 use crate::ids::Tid;
 use crate::session::Core;
+use crate::site::Way;
 use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
 use crate::tracee::{Role, State, Tracee};
 use crate::trap_setting::Allowed;
@@ -144,7 +145,12 @@ impl<K: Kernel> Core<K> {
             return Ok(false);
         }
         let address = undo_breakpoint(self.kernel.registers(tid)?.pc());
-        if self.space.sites.at(address).is_none() {
+        let site = self
+            .space
+            .sites
+            .at(address)
+            .map(|site| self.space.sites.get(site).way);
+        if matches!(site, None | Some(Way::Own)) {
             return Ok(false);
         }
         self.kernel.set_pc(tid, address)?;

@@ -210,9 +210,9 @@ mod tests {
     #[test]
     fn a_thread_in_a_slot_is_told_where_it_would_stand() {
         let mut table = SiteTable::default();
-        let push = table.add(RemoteAddr(0x40_1000), vec![0x55]);
-        let call = table.add(RemoteAddr(0x40_1001), vec![0xFF, 0xD0]);
-        let kernel = table.add(RemoteAddr(0x40_1003), vec![0x0F, 0x05]);
+        let push = table.add(RemoteAddr(0x40_1000), vec![0x55], Way::Open);
+        let call = table.add(RemoteAddr(0x40_1001), vec![0xFF, 0xD0], Way::Open);
+        let kernel = table.add(RemoteAddr(0x40_1003), vec![0x0F, 0x05], Way::Open);
         let start = RemoteAddr(0x30_0000);
         let (scratch, bytes, refused) = lay_out(&mut table, &[push, call, kernel], start);
         assert_eq!(bytes.len(), 64);

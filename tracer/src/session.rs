@@ -140,7 +140,7 @@ impl<K: Kernel> Core<K> {
             match way {
                 Way::Displaced(_) => counts.displaced += 1,
                 Way::InPlace => counts.in_place += 1,
-                Way::Open => {}
+                Way::Open | Way::Own => {}
             }
         }
         counts
@@ -268,6 +268,7 @@ impl<K: Kernel> Core<K> {
 
     fn go_onward(&mut self, tid: Tid, onward: Onward) -> Answer<()> {
         match onward {
+            Onward::Go(Signal::TRAP) => self.deliver_trap(tid),
             Onward::Go(signal) => self.resume(tid, Go::On, signal),
             Onward::Over(site) => self.step_over(tid, site),
         }
@@ -400,6 +401,8 @@ impl<K: Kernel> Core<K> {
                 self.kernel.set_pc(tid, address)?;
                 Onward::Over(site)
             }
+            // Its pc is where the program's handler will see it: behind the breakpoint.
+            Way::Own => Onward::Go(Signal::TRAP),
         };
         registers.set_pc(address);
         // A step in place traps, and that signal is forced as well: there it is put right after the step.

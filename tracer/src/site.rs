@@ -27,7 +27,7 @@ pub enum Refused {
     /// The bytes are no instruction.
     #[error("not an instruction")]
     Undecodable,
-    /// The program has a breakpoint of its own there, or somebody else has put one.
+    /// Somebody else has put a breakpoint there: the file has none.
     #[error("a breakpoint is there already")]
     ForeignBreakpoint,
     /// Memory does not hold what the file holds.
@@ -50,6 +50,8 @@ pub(crate) enum Way {
     Displaced(RemoteAddr),
     /// At its own place, with everybody else held.
     InPlace,
+    /// It has run: it is a breakpoint of the program's own, and the program gets its signal.
+    Own,
 }
 
 /// One planted site.
@@ -82,7 +84,7 @@ pub(crate) struct SiteTable {
 
 impl SiteTable {
     /// Adds a site, or finds the one that is there.
-    pub(crate) fn add(&mut self, address: RemoteAddr, original: Vec<u8>) -> SiteId {
+    pub(crate) fn add(&mut self, address: RemoteAddr, original: Vec<u8>, way: Way) -> SiteId {
         if let Some(id) = self.by_address.get(&address) {
             return *id;
         }
@@ -90,7 +92,7 @@ impl SiteTable {
         self.sites.push(BreakpointSite {
             address,
             original,
-            way: Way::Open,
+            way,
         });
         self.by_address.insert(address, id);
         id
@@ -157,9 +159,9 @@ mod tests {
     #[test]
     fn an_address_has_one_site_however_often_it_is_asked_for() {
         let mut table = SiteTable::default();
-        let first = table.add(RemoteAddr(0x1000), vec![0x55]);
-        let second = table.add(RemoteAddr(0x1001), vec![0x90]);
-        assert_eq!(table.add(RemoteAddr(0x1000), vec![0xCC]), first);
+        let first = table.add(RemoteAddr(0x1000), vec![0x55], Way::Open);
+        let second = table.add(RemoteAddr(0x1001), vec![0x90], Way::Open);
+        assert_eq!(table.add(RemoteAddr(0x1000), vec![0xCC], Way::Open), first);
         assert_eq!(table.get(first).original, [0x55]);
         assert_eq!(table.at(RemoteAddr(0x1001)), Some(second));
         assert_eq!(table.at(RemoteAddr(0x1002)), None);
@@ -168,7 +170,7 @@ mod tests {
     #[test]
     fn bytes_read_from_memory_are_shown_without_ours() {
         let mut table = SiteTable::default();
-        table.add(RemoteAddr(0x1001), vec![0x55, 1]);
+        table.add(RemoteAddr(0x1001), vec![0x55, 1], Way::Open);
         let mut bytes = [0x90, 0xCC, 0xCC];
         table.mask(RemoteAddr(0x1000), &mut bytes);
         assert_eq!(bytes, [0x90, 0x55, 0xCC]);

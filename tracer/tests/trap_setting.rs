@@ -1,4 +1,4 @@
-//! The program's own setting for SIGTRAP while breakpoints are hit: C062 of issue #3.
+//! The program's own setting for SIGTRAP, and its own traps, while breakpoints are hit: C062 and C027 of issue #3.
 //!
 //! The kernel forces the signal of an `int3`: on a thread that blocks it, or where it is ignored, it sets the
 //! action to the default and unblocks it (`force_sig_info_to_task`, kernel/signal.c). Each program looks at
@@ -100,6 +100,44 @@ fn c062_a_system_call_under_a_site_is_made_also_where_sigtrap_is_blocked() {
         let profile = support::run(&mut session);
         assert_eq!(profile.last, Some(Event::Ended(End::Exited(3))), "{engine:?}");
         assert_eq!(profile.total(), 80, "{engine:?}");
+    }
+}
+
+const OWN: &str = r#"
+#include <ucontext.h>
+__asm__(".text\n.globl own\nown:\n nop\n.globl own_site\nown_site:\n int3\n ret\n");
+extern void own(void);
+extern unsigned char own_site[];
+static void handler(int s, siginfo_t *i, void *c) {
+    ucontext_t *context = c;
+    wrong += i->si_code != SI_KERNEL || context->uc_mcontext.gregs[REG_RIP] != (greg_t)(own_site + 1);
+    hits(1);
+    seen++;
+}
+int main(void) {
+    take(SIGTRAP, handler, 0);
+    for (int i = 0; i < 20; i++) own(), hits(1);
+    wrong += own_site[0] != 0xcc;
+    return seen == 20 && !wrong ? 3 : 9;
+}
+"#;
+
+#[test]
+fn c027_a_breakpoint_of_the_programs_own_is_counted_and_traps_as_without_us() {
+    let own = setting("own", OWN);
+    for engine in BOTH {
+        let (mut session, _handle) = own.launch(engine, &[]);
+        let hot = own.site(&mut session);
+        let distance = own.distance("hot_site", "own_site");
+        let int3 = SiteRequest {
+            address: hot.address.plus(distance.cast_unsigned()),
+            instruction: vec![0xCC],
+        };
+        let planted = session.plant(&[hot, int3]).expect("it lives");
+        assert!(planted.iter().all(Result::is_ok), "{planted:?}");
+        let profile = support::run(&mut session);
+        assert_eq!(profile.last, Some(Event::Ended(End::Exited(3))), "{engine:?}");
+        assert_eq!(profile.total(), 60, "{engine:?}");
     }
 }
 

@@ -142,6 +142,8 @@ pub(crate) struct Scene {
     /// Rounds of a repeated instruction.
     pub(crate) rounds: u32,
     memories: Vec<BTreeMap<u64, u8>>,
+    /// Where the program has an `int3`.
+    own_breakpoints: Vec<u64>,
     threads: BTreeMap<Tid, Player>,
     /// Threads that have gone, for the test to look at.
     pub(crate) history: Vec<(Tid, Player)>,
@@ -220,6 +222,7 @@ impl Scene {
             traps_before_pause: false,
             rounds: 1,
             memories: vec![memory],
+            own_breakpoints: Vec::new(),
             threads: BTreeMap::new(),
             history: Vec::new(),
             reports: VecDeque::new(),
@@ -241,6 +244,13 @@ impl Scene {
             self.random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         }
         self.order = order;
+        self
+    }
+
+    /// The program's `number`th instruction is an `int3`.
+    pub(crate) fn own_breakpoint(mut self, number: u64) -> Self {
+        put(&mut self.memories[0], site_at(number), &[BREAKPOINT]);
+        self.own_breakpoints.push(site_at(number));
         self
     }
 
@@ -428,7 +438,9 @@ impl Scene {
     /// What becomes of a stop that nobody traces: signals act, events are nothing.
     fn untraced(&mut self, tid: Tid, event: i32, signal: i32, origin: Origin) {
         if event == 0 && origin == Origin::Breakpoint {
-            let ours = self.thread(tid).acts.front() != Some(&Act::OwnBreakpoint);
+            let at = self.thread(tid).regs.pc().0.wrapping_sub(1);
+            let own_byte = self.own_breakpoints.contains(&at);
+            let ours = !own_byte && self.thread(tid).acts.front() != Some(&Act::OwnBreakpoint);
             assert!(
                 !ours,
                 "thread {tid} is not traced and ran into a breakpoint of ours"
@@ -840,6 +852,10 @@ impl Scene {
         let (pc, memory, go) = (thread.regs.pc().0, thread.memory, thread.go);
         let code: Vec<u8> = (pc..pc + 15).map_while(|at| self.byte(memory, at)).collect();
         let stepping = go == Go::Step;
+        if self.own_breakpoints.contains(&pc) {
+            self.visit_done(tid, pc);
+            self.thread(tid).sent.push(libc::SIGTRAP);
+        }
         if code.first() == Some(&BREAKPOINT) {
             self.thread(tid).regs.set_pc(RemoteAddr(pc + 1));
             return self.stop(tid, 0, libc::SIGTRAP, Origin::Breakpoint);
