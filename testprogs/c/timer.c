@@ -1,6 +1,7 @@
 /* Proves: signals that arrive at any moment, also between a hit and its instruction, lose no count and add none.
    Build: cc -g -O0 -Wl,-z,now
-   Profile: work */
+   Profile: work
+   Gcov: how often the timer ticks, and how long main waits for it, is chance */
 #include <signal.h>
 #include <sys/time.h>
 

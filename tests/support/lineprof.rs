@@ -5,7 +5,7 @@
 use super::report::Report;
 use super::run::{Finished, Running};
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The engines that every suite runs on.
@@ -31,6 +31,8 @@ impl Engine {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lineprof {
     options: Vec<OsString>,
+    /// Where it runs, and the program with it; the test's own folder when not said.
+    folder: Option<PathBuf>,
 }
 
 impl Lineprof {
@@ -62,10 +64,18 @@ impl Lineprof {
             .fold(self, |run, pattern| run.options(["--function", pattern.as_ref()]))
     }
 
+    pub(crate) fn folder(mut self, folder: impl Into<PathBuf>) -> Lineprof {
+        self.folder = Some(folder.into());
+        self
+    }
+
     /// The command, for tests that end it by a signal.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lineprof"));
         command.args(&self.options);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         command
     }
 

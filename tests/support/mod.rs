@@ -33,6 +33,35 @@ pub(crate) use run::{Finished, Running, run};
 /// not in it: the tests that know its role name it.
 macro_rules! every_program {
     ($check:path) => {
+        $crate::support::every_c_or_cpp_program! { $check;
+            rust_closures "rust/closures.rs"
+            rust_generics "rust/generics.rs"
+            rust_growth "rust/growth.rs"
+            rust_iterators "rust/iterators.rs"
+            rust_matches "rust/matches.rs"
+            rust_panics "rust/panics.rs"
+            rust_question_mark "rust/question_mark.rs"
+            rust_threads "rust/threads.rs"
+            asm_awkward "asm/awkward.S"
+        }
+    };
+    (@ $check:path; $($name:ident $path:literal)*) => {
+        /// Every program of the list, by its path below `testprogs`.
+        #[allow(dead_code, reason = "only the check of the list reads it")]
+        const PROGRAMS: &[&str] = &[$($path),*];
+        $(
+            #[test]
+            fn $name() {
+                $check($path);
+            }
+        )*
+    };
+}
+pub(crate) use every_program;
+
+/// Makes one test of `$check` for every test program in C or C++, and for those of `$more`.
+macro_rules! every_c_or_cpp_program {
+    ($check:path $(; $($more:tt)*)?) => {
         $crate::support::every_program! { @ $check;
             c_abort "c/abort.c"
             c_alternate_stack "c/alternate_stack.c"
@@ -77,30 +106,11 @@ macro_rules! every_program {
             cpp_methods "cpp/methods.cpp"
             cpp_namespaces "cpp/namespaces.cpp"
             cpp_templates "cpp/templates.cpp"
-            rust_closures "rust/closures.rs"
-            rust_generics "rust/generics.rs"
-            rust_growth "rust/growth.rs"
-            rust_iterators "rust/iterators.rs"
-            rust_matches "rust/matches.rs"
-            rust_panics "rust/panics.rs"
-            rust_question_mark "rust/question_mark.rs"
-            rust_threads "rust/threads.rs"
-            asm_awkward "asm/awkward.S"
+            $($($more)*)?
         }
     };
-    (@ $check:path; $($name:ident $path:literal)*) => {
-        /// Every program of the list, by its path below `testprogs`.
-        #[allow(dead_code, reason = "only the check of the list reads it")]
-        const PROGRAMS: &[&str] = &[$($path),*];
-        $(
-            #[test]
-            fn $name() {
-                $check($path);
-            }
-        )*
-    };
 }
-pub(crate) use every_program;
+pub(crate) use every_c_or_cpp_program;
 
 /// Makes one test of `$check` for every test program and engine; `$check` takes the program's path below `testprogs`
 /// and the engine, and stands at the root of the test file.
