@@ -14,6 +14,12 @@ fn increments_add_up(name: &str, engine: Engine) {
     let own = format!("*{name}");
     let run = Lineprof::new().engine(engine).options(["--file", own.as_str()]);
     let (report, finished) = run.report(&binary.path, &program.args);
+    assert_eq!(
+        finished.code(),
+        program.exit.passed_on(),
+        "{}",
+        finished.stderr_text()
+    );
     let counted = report
         .functions
         .iter()
