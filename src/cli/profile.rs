@@ -20,7 +20,7 @@ use lineprof_tracer::End;
 use super::args::{self, Profile, Writing};
 use super::hint::{self, Doing, Failure};
 use super::output::{self, Destination};
-use super::signals::Signals;
+use super::signals::{self, JobControl, Signals};
 use super::{FAILED, NOT_FOUND, attach, notes};
 
 /// Profiles; the program's exit code, or one of ours.
@@ -57,7 +57,7 @@ pub(crate) fn carry_out(
     to: &Destination,
     finish: &mut dyn FnMut(&mut profile::Profile),
 ) -> ExitCode {
-    let signals = match Signals::take() {
+    let signals = match Signals::take(JobControl::OfTheProgram) {
         Ok(signals) => signals,
         Err(errno) => return Failure::new(format!("cannot take signals: {errno}")).say(),
     };
@@ -157,6 +157,7 @@ impl Observer for Terminal {
         match progress {
             Progress::Selected { functions, sites } => notes::selected(&self.selection, functions, sites),
             Progress::Running { pid } => self.signals.hand_on(pid.0),
+            Progress::Stopped { by } => signals::stop_with_the_program(by),
         }
     }
 

@@ -2,10 +2,10 @@
 //!
 //! Must not know: reports.
 //!
-//! | | SIGINT, SIGQUIT | SIGTERM, SIGHUP |
-//! |---|---|---|
-//! | a program was started | the terminal sends it to the program too: its business | handed on to the program |
-//! | attached | detach and report | detach and report |
+//! | | SIGINT, SIGQUIT | SIGTERM, SIGHUP | SIGTSTP, SIGTTIN, SIGTTOU |
+//! |---|---|---|---|
+//! | a program was started | the terminal sends it to the program too: its business | handed on to the program | lineprof stops once the program has |
+//! | attached | detach and report | detach and report | as for every program |
 //!
 //! The signals are blocked in every thread and taken by one that does nothing else: no handler runs, and no system
 //! call is interrupted.
@@ -25,6 +25,37 @@ enum Reaction {
     Stop(Option<Box<dyn FnOnce() + Send>>),
 }
 
+/// Whose business it is that a terminal stops the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JobControl {
+    /// lineprof stops like every program.
+    Own,
+    /// The signal comes to the program too, which needs lineprof to take it: a lineprof that stopped first would let
+    /// the program take it after the SIGCONT that was to end it.
+    OfTheProgram,
+}
+
+/// What a terminal, or an access to it from the background, stops a job with (termios(3); tty_ioctl(4), TOSTOP).
+const TERMINAL_STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+
+/// Stops this process as its program was stopped, so that the shell sees a stopped job; returns when it goes on.
+///
+/// A program that somebody stopped by SIGSTOP is not a job that was stopped: whoever continues it means it alone.
+pub(crate) fn stop_with_the_program(by: lineprof::profiler::Signal) {
+    let Some(signal) = TERMINAL_STOPS.into_iter().find(|signal| *signal as i32 == by.0) else {
+        return;
+    };
+    let only: SigSet = [signal].into_iter().collect();
+    // Raised before it is let through: if one is pending for the process already, both are taken as one stop, since
+    // SIGCONT throws away the other (signal(7); prepare_signal, kernel/signal.c).
+    let stopped = nix::sys::signal::raise(signal)
+        .and_then(|()| only.thread_unblock())
+        .and_then(|()| only.thread_block());
+    if let Err(errno) = stopped {
+        tracing::warn!(%errno, "cannot stop with the program");
+    }
+}
+
 /// The thread that takes signals.
 #[derive(Clone)]
 pub(crate) struct Signals {
@@ -33,7 +64,10 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Takes the signals from here on. Threads made later inherit that they are blocked.
-    pub(crate) fn take() -> nix::Result<Signals> {
+    pub(crate) fn take(job_control: JobControl) -> nix::Result<Signals> {
+        if job_control == JobControl::OfTheProgram {
+            TERMINAL_STOPS.into_iter().collect::<SigSet>().thread_block()?;
+        }
         let set: SigSet = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP]
             .into_iter()
             .collect();

@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use error::{Error, NoMatch};
-pub use lineprof_tracer::{Engine, Pid, Pinning, SignalMask, StopHandle};
+pub use lineprof_tracer::{Engine, Pid, Pinning, Signal, SignalMask, StopHandle};
 
 use crate::metric::Reading;
 use crate::profile::{Metric, Profile};
@@ -69,6 +69,11 @@ pub enum Progress {
     Running {
         /// The process.
         pid: Pid,
+    },
+    /// Every thread of the process has stopped; SIGCONT lets it go on.
+    Stopped {
+        /// The signal that stopped it.
+        by: Signal,
     },
 }
 

@@ -64,7 +64,7 @@ pub(super) fn run(
     observer.progress(Progress::Running {
         pid: watch.session.pid(),
     });
-    let watched = watch.follow()?;
+    let watched = watch.follow(observer)?;
     Ok(watched.outcome(command, &executable, settings, started))
 }
 
@@ -232,7 +232,7 @@ impl Watch {
         })
     }
 
-    fn follow(mut self) -> Result<Watched, Error> {
+    fn follow(mut self, observer: &mut dyn Observer) -> Result<Watched, Error> {
         let pid = self.session.pid();
         let mut replaced = false;
         let (end, exit) = loop {
@@ -243,6 +243,7 @@ impl Watch {
                     self.recorder
                         .thread_ended(ThreadKey(u64::from(thread.serial)), memory);
                 }
+                Event::Stopped(by) => observer.progress(Progress::Stopped { by }),
                 Event::Executed => replaced = true,
                 Event::Ended(exit) => {
                     let end = match exit {

@@ -25,7 +25,7 @@ pub(crate) use build::{Binary, build_dir, compile};
 pub(crate) use lineprof::{Engine, Lineprof};
 pub(crate) use program::{Annotation, Exit, Expected, Program, programs_on_disk, testprogs};
 pub(crate) use report::{End, Function, Line, Report};
-pub(crate) use run::{Finished, Running, run};
+pub(crate) use run::{Finished, Running, WATCHDOG, run};
 
 /// Makes one test of `$check` for every test program; `$check` takes the program's path below `testprogs`.
 ///

@@ -17,7 +17,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-const WATCHDOG: Duration = Duration::from_secs(240);
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(240);
 
 /// How a process ended and what it wrote.
 #[derive(Debug)]

@@ -17,6 +17,8 @@ pub enum Event {
     Hit(Hit),
     /// A thread is about to end; the memory of its process can still be read.
     ThreadEnding(TraceeId),
+    /// Every thread has stopped by this signal, until SIGCONT comes.
+    Stopped(Signal),
     /// The process has become another program; it runs on untraced.
     Executed,
     /// The process has ended. No event follows.

@@ -293,7 +293,12 @@ impl<K: Kernel> Core<K> {
             Stop::Pause => self.resume(tid, Go::On, Signal::NONE).map(|()| None),
             // A child may be stopped by a signal to its group before its own first stop is seen.
             Stop::Group(_) if unborn && role == Role::Copy => self.begin(tid).map(|()| None),
-            Stop::Group(_) => self.resume(tid, Go::Listen, Signal::NONE).map(|()| None),
+            Stop::Group(signal) => {
+                self.resume(tid, Go::Listen, Signal::NONE)?;
+                let mut threads = self.tracees.values().filter(|t| t.role == Role::Profiled);
+                let all = threads.all(|t| matches!(t.state, State::Listening | State::Ending));
+                Ok((all && role == Role::Profiled).then_some(Event::Stopped(signal)))
+            }
             Stop::Child => self.act_on_child(tid).map(|()| None),
             Stop::Executed => self.act_on_exec(tid),
             // It was let go before this could be told (`in_place`).

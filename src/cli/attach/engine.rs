@@ -14,7 +14,7 @@ use lineprof::source::SourceCache;
 use super::STOP;
 use super::word::Word;
 use crate::cli::hint::{self, Doing};
-use crate::cli::signals::Signals;
+use crate::cli::signals::{JobControl, Signals};
 use crate::cli::{FAILED, kept, notes};
 
 /// What the kernel's memory killer takes from this process's score (proc(5), oom_score_adj).
@@ -27,7 +27,7 @@ pub(crate) fn run(target: &Target, settings: &Settings) -> ExitCode {
     let _is_leader = nix::unistd::setsid();
     // Only the privileged may.
     let _not_allowed = std::fs::write("/proc/self/oom_score_adj", HARD_TO_KILL);
-    let Ok(signals) = Signals::take() else {
+    let Ok(signals) = Signals::take(JobControl::Own) else {
         return ExitCode::from(FAILED);
     };
     let handle = Arc::new(Mutex::new(Stop::default()));
@@ -112,8 +112,14 @@ struct Teller {
 
 impl Observer for Teller {
     fn progress(&mut self, progress: Progress) {
+        let word = match progress {
+            Progress::Selected { functions, sites } => Word::Selected { functions, sites },
+            Progress::Running { pid } => Word::Running { pid: pid.0 },
+            // Whoever stopped it knows.
+            Progress::Stopped { .. } => return,
+        };
         // A front that is gone is noticed by its silence.
-        let _gone = Word::from(progress).write(&mut io::stdout().lock());
+        let _gone = word.write(&mut io::stdout().lock());
     }
 
     fn stoppable(&mut self, handle: StopHandle) {

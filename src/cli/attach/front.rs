@@ -13,7 +13,7 @@ use super::word::Word;
 use crate::cli::args::Writing;
 use crate::cli::hint::{self, Failure};
 use crate::cli::output::Destination;
-use crate::cli::signals::Signals;
+use crate::cli::signals::{JobControl, Signals};
 use crate::cli::{notes, profile};
 
 /// What the kernel's memory killer adds to this process's score, so that it goes before the engine does
@@ -22,7 +22,7 @@ const SPARE_THE_ENGINE: &str = "500";
 
 /// Attaches by an engine of its own, and writes the report.
 pub(crate) fn run(writing: &Writing, selection: &Selection, to: &Destination) -> ExitCode {
-    let signals = match Signals::take() {
+    let signals = match Signals::take(JobControl::Own) {
         Ok(signals) => signals,
         Err(errno) => return Failure::new(format!("cannot take signals: {errno}")).say(),
     };

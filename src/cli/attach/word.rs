@@ -5,7 +5,6 @@
 use std::io::{self, BufRead, Write};
 
 use lineprof::profile::Profile;
-use lineprof::profiler::Progress;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::hint::Failure;
@@ -21,15 +20,6 @@ pub(super) enum Word {
     Report(Box<Profile>),
     /// Nothing came of it. Nothing follows.
     Failed(Failure),
-}
-
-impl From<Progress> for Word {
-    fn from(progress: Progress) -> Self {
-        match progress {
-            Progress::Selected { functions, sites } => Word::Selected { functions, sites },
-            Progress::Running { pid } => Word::Running { pid: pid.0 },
-        }
-    }
 }
 
 impl Word {

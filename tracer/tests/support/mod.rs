@@ -183,6 +183,7 @@ pub(crate) fn run(session: &mut Session) -> Profile {
         match session.next_event().expect("no error") {
             Event::Hit(hit) => *profile.hits.entry(hit.thread.serial).or_default() += 1,
             Event::ThreadEnding(_) => profile.endings += 1,
+            Event::Stopped(_) => {}
             last @ (Event::Ended(_) | Event::Executed | Event::StopRequested) => {
                 profile.last = Some(last);
                 return profile;
