@@ -14,7 +14,7 @@ use lineprof_dwarf::{FilePattern, Pattern};
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE]\n       lineprof demo"
+    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE]\n       lineprof doctor [PID]\n       lineprof demo"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -29,6 +29,11 @@ pub(crate) enum Command {
     Functions(Functions),
     /// Show a report again: one that was kept because lineprof was killed, or a JSON file
     Report(Report),
+    /// Tell what this machine, or this process, allows, and what to do about what it does not
+    Doctor(Doctor),
+    /// What `lineprof doctor` stops to learn the cost; nobody types it
+    #[command(hide = true)]
+    DoctorTarget(DoctorTarget),
     /// What traces for `lineprof --pid`; nobody types it
     #[command(hide = true)]
     Engine(Profile),
@@ -98,6 +103,18 @@ pub(crate) struct Report {
     pub(crate) list: bool,
     #[command(flatten)]
     pub(crate) writing: Writing,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// A running process
+    #[arg(value_name = "PID")]
+    pub(crate) pid: Option<i32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorTarget {
+    pub(crate) turns: u32,
 }
 
 /// Where a report goes, and how it looks.

@@ -11,6 +11,7 @@
 //! | `report`, `kept` | `lineprof report`, and the reports that nobody was there to take |
 //! | `functions` | `lineprof functions BINARY` |
 //! | `demo` | `lineprof demo` |
+//! | `doctor` | `lineprof doctor [PID]` |
 //! | `output` | where a report goes, and in which format |
 //! | `signals` | who hears Ctrl-C |
 //! | `notes` | what a reader of a report has to know |
@@ -20,6 +21,7 @@
 mod args;
 mod attach;
 mod demo;
+mod doctor;
 mod functions;
 mod hint;
 mod kept;
@@ -61,6 +63,8 @@ pub(crate) fn main() -> ExitCode {
     match args.command {
         Some(args::Command::Functions(functions)) => functions::run(&functions),
         Some(args::Command::Demo(demo)) => demo::run(&demo),
+        Some(args::Command::Doctor(doctor)) => doctor::run(&doctor),
+        Some(args::Command::DoctorTarget(target)) => doctor::run_target(&target),
         Some(args::Command::Report(report)) => report::run(&report),
         Some(args::Command::Engine(profile)) => profile::run_engine(&profile),
         None => profile::run(&args.profile),

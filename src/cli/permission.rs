@@ -26,6 +26,13 @@ pub(crate) struct Facts {
     pub(crate) process: Option<Process>,
 }
 
+impl Facts {
+    /// Whether lineprof holds `CAP_SYS_PTRACE`.
+    pub(crate) fn may_trace_all(&self) -> bool {
+        self.own.effective & SYS_PTRACE != 0
+    }
+}
+
 /// Who a process is, as its status file tells.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Side {
@@ -90,7 +97,7 @@ pub(crate) fn decide(facts: &Facts) -> Cause {
     if facts.scope == Some(3) {
         return Cause::SwitchedOff;
     }
-    let holds = facts.own.effective & SYS_PTRACE != 0;
+    let holds = facts.may_trace_all();
     let other = |namespace| namespace == Namespace::Other;
     if let Some(process) = &facts.process {
         let pid = process.pid;

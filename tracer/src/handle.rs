@@ -58,6 +58,14 @@ pub fn stop_pair() -> Result<(StopHandle, StopListener)> {
     Ok((StopHandle(writer), StopListener(doorbell)))
 }
 
+/// The mappings of any process, which need not be traced.
+///
+/// # Errors
+/// There is no such process, or it may not be looked at.
+pub fn mappings(pid: Pid) -> std::io::Result<Vec<Mapping>> {
+    crate::sys::procfs::mappings(pid.leader()).map_err(std::io::Error::from)
+}
+
 impl Session {
     /// Starts a program; its first instruction has not run yet.
     ///

@@ -62,7 +62,7 @@ pub use affinity::Pinning;
 pub use arch::Registers;
 pub use error::{Error, Kind, Operation, Result, Subject};
 pub use event::{Counts, End, Event, Hit};
-pub use handle::{Session, StopHandle, stop_pair};
+pub use handle::{Session, StopHandle, mappings, stop_pair};
 pub use ids::{Pid, SiteId, Tid, TraceeId};
 pub use launch::{Launch, find_program};
 pub use session::Options;
