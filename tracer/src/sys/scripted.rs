@@ -8,21 +8,33 @@
 //!                      └── threads act while the tracer waits ◄─┘
 //! ```
 //! Strict: a request to a thread that is not in an observed stop panics (invariant 1), unless the thread
-//! was killed: then it is ESRCH. What threads do is in [`world`]; this file is the seam itself. The journal
-//! is printed when a test panics; the scene and its seed play the same again.
+//! was killed: then it is ESRCH. The journal is printed when a test panics; the scene and its seed play the
+//! same again. This file is the seam itself. Read on in [`act`] (what a scene is written in), [`turns`] (what
+//! becomes of it), [`stops`] (how it is reported and goes on).
 
-mod world;
+mod act;
+mod ends;
+mod memory;
+mod player;
+mod processor;
+mod scene;
+mod signals;
+mod stops;
+mod turns;
 
-pub(crate) use world::{Act, Life, Order, Player, Scene, site_at};
+pub(crate) use act::{Act, Order};
+pub(crate) use memory::site_at;
+pub(crate) use player::{Life, Player};
+pub(crate) use scene::Scene;
 
 use super::procfs::{Mapping, Seccomp, SignalSets};
 use super::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::arch::Registers;
 use crate::ids::{Pid, Tid};
+use memory::{TEXT, VDSO};
 use nix::errno::Errno;
 use std::path::PathBuf;
-use world::{SLOTS_BELOW, TEXT, VDSO};
 
 impl Scene {
     fn log<T: std::fmt::Debug>(&mut self, call: String, answer: Answer<T>) -> Answer<T> {
@@ -196,11 +208,6 @@ impl Kernel for Scene {
         let answer = one_memory.and_then(|one| Ok(one == other_memory?));
         self.log(format!("same_memory({one}, {other})"), answer)
     }
-}
-
-/// Whether an address lies in what a session has mapped for its slots.
-pub(crate) fn is_slot(pc: u64) -> bool {
-    (0x1_0000..SLOTS_BELOW).contains(&pc)
 }
 
 /// ESRCH for a thread that is gone or was killed; a panic for any other that is not in an observed stop.

@@ -1,0 +1,69 @@
+//! The memories of a scene: where its code lies, and reads and writes of it.
+//!
+//! Must not know: threads' lives. Only addresses that were put there exist.
+
+use super::player::Life;
+use super::scene::Scene;
+use crate::ids::Tid;
+use crate::sys::Answer;
+use nix::errno::Errno;
+use std::collections::BTreeMap;
+
+/// Where the program's code begins.
+pub(crate) const TEXT: u64 = 0x40_1000;
+/// Where a thread is between two visits: an address of no site.
+pub(crate) const IDLE: u64 = TEXT + 0xF00;
+pub(super) const VDSO: u64 = 0x7F00_0000_0000;
+pub(super) const SLOTS_BELOW: u64 = TEXT;
+pub(super) const STACK: u64 = 0x7FFE_0000_0000;
+
+/// The address of the program's `number`th instruction that tests visit.
+pub(crate) fn site_at(number: u64) -> u64 {
+    TEXT + 16 * number
+}
+
+/// Whether an address lies in what a session has mapped for its slots.
+pub(crate) fn is_slot(pc: u64) -> bool {
+    (0x1_0000..SLOTS_BELOW).contains(&pc)
+}
+
+pub(super) fn put(memory: &mut BTreeMap<u64, u8>, at: u64, bytes: &[u8]) {
+    memory.extend((at..).zip(bytes.iter().copied()));
+}
+
+impl Scene {
+    pub(crate) fn byte(&self, memory: usize, at: u64) -> Option<u8> {
+        self.memories[memory].get(&at).copied()
+    }
+
+    pub(super) fn read(&mut self, tid: Tid, at: u64, buffer: &mut [u8]) -> Answer<usize> {
+        let thread = self.thread_mut(tid)?;
+        if thread.life == Life::Zombie {
+            return Err(Errno::ESRCH);
+        }
+        let memory = thread.memory;
+        let memory = &self.memories[memory];
+        let mut done = 0;
+        for (byte, address) in buffer.iter_mut().zip(at..) {
+            let Some(known) = memory.get(&address) else { break };
+            *byte = *known;
+            done += 1;
+        }
+        if done == 0 { Err(Errno::EIO) } else { Ok(done) }
+    }
+
+    pub(super) fn write(&mut self, tid: Tid, at: u64, bytes: &[u8]) -> Answer<()> {
+        let thread = self.thread_mut(tid)?;
+        if thread.life == Life::Zombie {
+            return Err(Errno::ESRCH);
+        }
+        let in_text = (TEXT..TEXT + 0x1000).contains(&at);
+        assert!(
+            !in_text || bytes.len() == 1,
+            "invariant 2: one byte of code at a time"
+        );
+        let memory = thread.memory;
+        put(&mut self.memories[memory], at, bytes);
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! A scene: its threads, how a test writes it, and what a test may look at.
+//!
+//! Must not know: requests' names; what threads do when they run.
+
+use super::act::{Act, Order};
+use super::memory::{VDSO, put, site_at};
+use super::player::{Life, Player};
+use crate::arch::BREAKPOINT;
+use crate::ids::{Pid, Tid};
+use crate::sys::Answer;
+use nix::errno::Errno;
+use std::collections::{BTreeMap, VecDeque};
+
+/// A scene and, by [`crate::sys::Kernel`], the kernel it plays in.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) journal: Vec<String>,
+    /// At this request (counted from 1) the process with this leader is killed.
+    pub(crate) kill_at: Option<(usize, Pid)>,
+    pub(crate) requests: usize,
+    /// At this request this thread is sent this signal.
+    pub(crate) signal_at: Option<(usize, Tid, i32)>,
+    /// Whether threads run between requests: not while the test still sets the scene.
+    pub(crate) begun: bool,
+    /// Whether killed threads report that they are about to end.
+    pub(crate) exit_stops: bool,
+    /// Whether a thread that is asked to stop has run into the breakpoint before it.
+    pub(crate) traps_before_pause: bool,
+    /// Rounds of a repeated instruction.
+    pub(crate) rounds: u32,
+    pub(super) memories: Vec<BTreeMap<u64, u8>>,
+    /// Where the program has an `int3`.
+    pub(super) own_breakpoints: Vec<u64>,
+    pub(super) threads: BTreeMap<Tid, Player>,
+    /// Threads that have gone, for the test to look at.
+    pub(crate) history: Vec<(Tid, Player)>,
+    pub(super) reports: VecDeque<Tid>,
+    pub(super) execs: Vec<Tid>,
+    /// What happens once nobody can do anything else.
+    pub(super) last_acts: VecDeque<Act>,
+    pub(super) order: Order,
+    pub(super) random: u64,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let mut memory = BTreeMap::new();
+        // mov rbp,rsp wherever nothing else is put.
+        for number in 0..0xF0 {
+            put(&mut memory, site_at(number), &[0x48, 0x89, 0xE5]);
+        }
+        put(&mut memory, VDSO, &[0; 0x40]);
+        put(&mut memory, VDSO + 0x40, &crate::arch::SYSCALL_INSTRUCTION);
+        Self {
+            journal: Vec::new(),
+            kill_at: None,
+            signal_at: None,
+            begun: false,
+            requests: 0,
+            exit_stops: true,
+            traps_before_pause: false,
+            rounds: 1,
+            memories: vec![memory],
+            own_breakpoints: Vec::new(),
+            threads: BTreeMap::new(),
+            history: Vec::new(),
+            reports: VecDeque::new(),
+            execs: Vec::new(),
+            last_acts: VecDeque::new(),
+            order: Order::AsHappened,
+            random: 0,
+        }
+    }
+
+    /// A thread of process 100, which thread 100 leads.
+    pub(crate) fn with(mut self, tid: i32, acts: Vec<Act>) -> Self {
+        self.threads.insert(Tid(tid), Player::new(Pid(100), 0, acts));
+        self
+    }
+
+    pub(crate) fn order(mut self, order: Order) -> Self {
+        if let Order::Random(seed) = order {
+            self.random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        }
+        self.order = order;
+        self
+    }
+
+    /// The program's `number`th instruction is an `int3`.
+    pub(crate) fn own_breakpoint(mut self, number: u64) -> Self {
+        put(&mut self.memories[0], site_at(number), &[BREAKPOINT]);
+        self.own_breakpoints.push(site_at(number));
+        self
+    }
+
+    pub(crate) fn handler(mut self, tid: i32, signal: i32, acts: Vec<Act>) -> Self {
+        self.thread(Tid(tid)).handlers.insert(signal, acts);
+        self
+    }
+
+    /// Something that happens once nobody can do anything else.
+    pub(crate) fn later(&mut self, act: Act) {
+        self.last_acts.push_back(act);
+    }
+
+    pub(crate) fn chance(&mut self, of: u64) -> u64 {
+        // xorshift64 (Marsaglia, 2003).
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % of
+    }
+
+    pub(super) fn is_random(&self) -> bool {
+        matches!(self.order, Order::Random(_))
+    }
+
+    /// Every request passes here: the moment for what happens between two requests.
+    pub(super) fn enter(&mut self) {
+        self.requests += 1;
+        if let Some((at, process)) = self.kill_at
+            && at == self.requests
+        {
+            self.kill(process);
+        }
+        if let Some((at, tid, signal)) = self.signal_at
+            && at == self.requests
+        {
+            self.signal(tid, signal);
+        }
+        if self.is_random() && self.begun && self.chance(3) == 0 {
+            self.advance();
+        }
+    }
+
+    /// Whether a living thread has this memory.
+    pub(crate) fn is_lived_in(&self, memory: usize) -> bool {
+        let lives = |t: &Player| t.memory == memory && t.life != Life::Zombie && !t.killed;
+        self.threads.values().any(lives)
+    }
+
+    pub(crate) fn thread(&mut self, tid: Tid) -> &mut Player {
+        self.threads.get_mut(&tid).expect("a thread of the scene")
+    }
+
+    pub(super) fn thread_mut(&mut self, tid: Tid) -> Answer<&mut Player> {
+        self.threads.get_mut(&tid).ok_or(Errno::ESRCH)
+    }
+
+    pub(crate) fn living(&self, pid: Pid) -> Vec<Tid> {
+        let of = |(tid, t): (&Tid, &Player)| (t.process == pid).then_some(*tid);
+        self.threads.iter().filter_map(of).collect()
+    }
+
+    /// Everything that ran or runs, by tid.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Tid, &Player)> {
+        let gone = self.history.iter().map(|(tid, t)| (*tid, t));
+        gone.chain(self.threads.iter().map(|(tid, t)| (*tid, t)))
+    }
+
+    /// Lets the scene go on without a tracer until nobody can do anything.
+    pub(crate) fn play_on(&mut self) {
+        while self.advance() {}
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("journal of {:?}:\n{}", self.order, self.journal.join("\n"));
+        }
+    }
+}

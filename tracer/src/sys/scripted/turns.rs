@@ -1,0 +1,168 @@
+//! What threads do when they run, one thing at a time.
+//!
+//! Must not know: requests' names. Instructions are in `processor`.
+
+use super::act::Act;
+use super::memory::IDLE;
+use super::player::{Life, Player};
+use super::scene::Scene;
+use crate::addr::RemoteAddr;
+use crate::arch::BREAKPOINT;
+use crate::ids::{Pid, Tid};
+use crate::sys::Origin;
+
+impl Scene {
+    /// One thread does one thing; whether anybody could.
+    pub(crate) fn advance(&mut self) -> bool {
+        let can = |(tid, t): (&Tid, &Player)| {
+            let able = t.life == Life::Running && !self.execs.contains(tid);
+            (able && (t.is_busy() || t.interrupted)).then_some(*tid)
+        };
+        let able: Vec<Tid> = self.threads.iter().filter_map(can).collect();
+        if able.is_empty() {
+            let Some(act) = self.last_acts.pop_front() else {
+                return false;
+            };
+            self.journal.push(format!("-- at last: {act:?}"));
+            let by = *self.threads.keys().next().expect("somebody");
+            // No thread's own act: nothing of it is taken away.
+            self.thread(by).acts.push_front(act.clone());
+            self.act(by, act);
+            return true;
+        }
+        let number = if self.is_random() {
+            usize::try_from(self.chance(able.len() as u64)).expect("small")
+        } else {
+            0
+        };
+        self.turn(able[number]);
+        true
+    }
+
+    /// What a thread does when it runs: what came for it first, then its instruction, then its next act.
+    pub(super) fn turn(&mut self, tid: Tid) {
+        let traps_first = self.traps_before_pause || self.is_random() && self.chance(2) == 0;
+        let thread = self.thread(tid);
+        let pc = thread.regs.pc().0;
+        if thread.interrupted && thread.traced {
+            thread.interrupted = false;
+            let memory = thread.memory;
+            let next = if let (IDLE, Some(Act::Visit(at))) = (pc, thread.acts.front()) {
+                *at
+            } else {
+                pc
+            };
+            if traps_first && self.byte(memory, next) == Some(BREAKPOINT) {
+                let thread = self.thread(tid);
+                thread.regs.set_pc(RemoteAddr(next + 1));
+                thread.trap_queued = true;
+            }
+            let group = self.thread(tid).group;
+            return self.stop(
+                tid,
+                libc::PTRACE_EVENT_STOP,
+                group.unwrap_or(libc::SIGTRAP),
+                Origin::Other,
+            );
+        }
+        let open = thread.mask == 0;
+        if let Some(at) = thread.pending.iter().position(|s| open || *s == libc::SIGSTOP) {
+            let signal = thread.pending.remove(at).expect("found");
+            return self.stop(tid, 0, signal, Origin::Other);
+        }
+        if pc != IDLE {
+            return self.run_instruction(tid);
+        }
+        match self.thread(tid).acts.front().cloned() {
+            Some(Act::Visit(at)) => {
+                let rounds = self.rounds;
+                let thread = self.thread(tid);
+                thread.regs.set_pc(RemoteAddr(at));
+                thread.rounds = rounds;
+            }
+            Some(act) => {
+                self.journal.push(format!("-- {tid}: {act:?}"));
+                self.act(tid, act);
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn act(&mut self, tid: Tid, act: Act) {
+        let thread = self.thread(tid);
+        let (process, memory) = (thread.process, thread.memory);
+        if act != Act::OwnBreakpoint {
+            thread.acts.pop_front();
+        }
+        match act {
+            Act::Visit(_) => {}
+            Act::Raise(signal) => self.signal(tid, signal),
+            Act::OwnBreakpoint => {
+                self.thread(tid).sent.push(libc::SIGTRAP);
+                self.stop(tid, 0, libc::SIGTRAP, Origin::Breakpoint);
+                self.thread(tid).acts.pop_front();
+            }
+            Act::Thread(child, acts) => self.make(tid, child, Player::new(process, memory, acts)),
+            Act::Share(child, acts) => self.make(tid, child, Player::new(Pid(child), memory, acts)),
+            Act::Vfork(child, acts) => {
+                self.thread(tid).waits_for_child = Some(Tid(child));
+                self.make(tid, child, Player::new(Pid(child), memory, acts));
+            }
+            Act::Fork(child, acts) => {
+                let copy = self.memories[memory].clone();
+                self.memories.push(copy);
+                let memory = self.memories.len() - 1;
+                self.make(tid, child, Player::new(Pid(child), memory, acts));
+            }
+            Act::Exec => {
+                self.execs.push(tid);
+                for other in self.living(process) {
+                    if other != tid {
+                        self.doom(other);
+                    }
+                }
+                self.finish_execs();
+            }
+            Act::Exit if self.thread(tid).traced => {
+                self.stop(tid, libc::PTRACE_EVENT_EXIT, libc::SIGTRAP, Origin::Other);
+            }
+            Act::Exit => self.end(tid),
+            Act::ExitGroup(code) => {
+                for other in self.living(process) {
+                    self.thread(other).code = Some(code);
+                    self.doom(other);
+                }
+            }
+            Act::Continue(leader) => {
+                for other in self.living(Pid(leader)) {
+                    self.thread(other).group = None;
+                    if self.thread(other).life == Life::Listening {
+                        self.stop(other, libc::PTRACE_EVENT_STOP, libc::SIGTRAP, Origin::Other);
+                    }
+                }
+            }
+            Act::Sleep => self.thread(tid).life = Life::Sleeping,
+            Act::Wake(other) => self.wake(Tid(other)),
+            Act::Return => {
+                let thread = self.thread(tid);
+                let (pc, sp) = thread.frames.pop().expect("a handler was entered");
+                thread.regs.set_pc(RemoteAddr(pc));
+                thread.regs.set_sp(RemoteAddr(sp));
+            }
+        }
+    }
+
+    pub(super) fn make(&mut self, parent: Tid, child: i32, mut thread: Player) {
+        let traced = self.thread(parent).traced;
+        thread.traced = traced;
+        thread.handlers = self.thread(parent).handlers.clone();
+        thread.seccomp = self.thread(parent).seccomp;
+        self.threads.insert(Tid(child), thread);
+        if traced {
+            self.thread(parent).message = u64::try_from(child).expect("a tid");
+            // clone(2) gives any of three events for any flags: all are one to the decoder.
+            self.stop(parent, libc::PTRACE_EVENT_CLONE, libc::SIGTRAP, Origin::Other);
+            self.stop(Tid(child), libc::PTRACE_EVENT_STOP, libc::SIGTRAP, Origin::Other);
+        }
+    }
+}
