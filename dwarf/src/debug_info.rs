@@ -251,7 +251,8 @@ impl<'a> DebugInfo<'a> {
         unit
     }
 
-    fn note(&self, id: UnitId, error: gimli::Error) {
+    /// Remembers that a unit is malformed.
+    pub(crate) fn note(&self, id: UnitId, error: gimli::Error) {
         let mut damage = self.damage.borrow_mut();
         if damage.len() < 1000 && !damage.iter().any(|(unit, _)| *unit == id) {
             damage.push((id, error));

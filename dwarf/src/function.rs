@@ -56,6 +56,8 @@ pub struct Instance {
     /// Whether the compiler optimised: told by the producer's `-O`, or by location lists.
     pub optimised: bool,
     pub(crate) unit: UnitId,
+    /// Where its entry is in the unit.
+    pub(crate) offset: usize,
 }
 
 /// A selected function of which no out-of-line code is left.

@@ -2,7 +2,7 @@
 //!
 //! Must not know: processes. Everything is said in addresses of the file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Operation};
 use crate::frame::{self, FrameRule};
 use crate::function::{Found, Function, InlinedFunction, Instance, Query};
 use crate::image::{Image, Kind, Segment, Symbols};
+use crate::inlined::{self, InlinedCall};
 use crate::lines::{LineTable, NoTable, Row};
 use crate::nearest;
 use crate::pattern::Pattern;
@@ -176,6 +177,38 @@ impl ObjectFile {
     /// [`ErrorKind::Malformed`] when the line program breaks off, [`ErrorKind::TooMany`] when it has no end.
     pub fn rows(&self, instance: &Instance) -> Result<Vec<Row>, Error> {
         Ok(self.table(instance.unit)?.rows(&instance.ranges))
+    }
+
+    /// The calls that were inlined into each of `instances`, also those that inlined code makes.
+    ///
+    /// Shape: in step with `instances`, each in the order of the debug information.
+    ///
+    /// # Errors
+    /// As [`ObjectFile::functions`]; what is malformed is noted as [`Damage`].
+    pub fn inlined_calls(&self, instances: &[&Instance]) -> Result<Vec<Vec<InlinedCall>>, Error> {
+        let info = self.debug_info()?;
+        let mut offsets: BTreeMap<UnitId, BTreeSet<usize>> = BTreeMap::new();
+        for instance in instances {
+            offsets.entry(instance.unit).or_default().insert(instance.offset);
+        }
+        let mut found: HashMap<UnitId, HashMap<usize, Vec<InlinedCall>>> = HashMap::new();
+        for (id, offsets) in offsets {
+            // Of a unit that cannot be read, the line table says so.
+            let Ok(Some(unit)) = info.read_root(id) else {
+                continue;
+            };
+            let (calls, error) = inlined::calls(&info, &unit, &offsets);
+            if let Some(error) = error {
+                info.note(id, error);
+            }
+            found.insert(id, calls);
+        }
+        self.note_damage(&info);
+        let of = |instance: &&Instance| found.get(&instance.unit)?.get(&instance.offset).cloned();
+        Ok(instances
+            .iter()
+            .map(|instance| of(instance).unwrap_or_default())
+            .collect())
     }
 
     /// Units met so far that could not be read to their end.

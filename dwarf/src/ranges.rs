@@ -5,7 +5,7 @@
 //! Linkers leave entries of functions they dropped (`--gc-sections`, COMDAT): their addresses become 0, 1, -1 or
 //! -2 (DWARF 6 calls them tombstones). A range counts only when it lies in an executable segment.
 
-use gimli::{AttributeValue, Dwarf, Unit};
+use gimli::{AttributeValue, Dwarf, RawRngListEntry, Unit};
 
 use crate::address::{AddrRange, FileAddr, normalised};
 use crate::debug_info::Slice;
@@ -40,11 +40,7 @@ pub(crate) fn code<'a>(
     facts: &Facts<'a>,
 ) -> Option<Code> {
     let low = facts.low_pc.and_then(|value| address(dwarf, unit, value));
-    let listed = match facts.ranges {
-        Some(value) => list(dwarf, unit, value)?,
-        None => single(dwarf, unit, low?, facts.high_pc?)?,
-    };
-    let real: Vec<AddrRange> = listed
+    let real: Vec<AddrRange> = listed(dwarf, unit, facts)?
         .into_iter()
         .filter(|range| is_real(image, *range))
         .collect();
@@ -63,6 +59,64 @@ pub(crate) fn code<'a>(
         (None, None, _) => Entry::OneOfSeveral(first),
     };
     Some(Code { ranges, entry })
+}
+
+/// An entry's ranges, as they are listed.
+fn listed<'a>(dwarf: &Dwarf<Slice<'a>>, unit: &Unit<Slice<'a>>, facts: &Facts<'a>) -> Option<Vec<AddrRange>> {
+    match facts.ranges {
+        Some(value) => list(dwarf, unit, value),
+        None => single(dwarf, unit, address(dwarf, unit, facts.low_pc?)?, facts.high_pc?),
+    }
+}
+
+/// An entry's ranges as they are listed, empty ones included: of inlined code nothing may be left but a place.
+pub(crate) fn with_empty<'a>(
+    dwarf: &Dwarf<Slice<'a>>,
+    unit: &Unit<Slice<'a>>,
+    facts: &Facts<'a>,
+) -> Vec<AddrRange> {
+    let mut ranges = listed(dwarf, unit, facts).unwrap_or_default();
+    ranges.extend(
+        facts
+            .ranges
+            .and_then(|value| empty(dwarf, unit, value))
+            .unwrap_or_default(),
+    );
+    ranges
+}
+
+/// The empty ranges of a list, which gimli leaves out.
+fn empty<'a>(dwarf: &Dwarf<Slice<'a>>, unit: &Unit<Slice<'a>>, value: Value<'a>) -> Option<Vec<AddrRange>> {
+    let offset = dwarf.attr_ranges_offset(unit, value).ok()??;
+    let mut list = dwarf.raw_ranges(unit, offset).ok()?;
+    let mut base = unit.low_pc;
+    let mut ranges = Vec::new();
+    while let Ok(Some(entry)) = list.next() {
+        let start = match entry {
+            RawRngListEntry::BaseAddress { addr } => {
+                base = addr;
+                continue;
+            }
+            RawRngListEntry::BaseAddressx { addr } => {
+                base = dwarf.address(unit, addr).ok()?;
+                continue;
+            }
+            RawRngListEntry::AddressOrOffsetPair { begin, end }
+            | RawRngListEntry::OffsetPair { begin, end } => (begin == end).then(|| base.wrapping_add(begin)),
+            RawRngListEntry::StartEnd { begin, end } => (begin == end).then_some(begin),
+            RawRngListEntry::StartLength { begin, length } => (length == 0).then_some(begin),
+            RawRngListEntry::StartxLength { begin, length: 0 } => dwarf.address(unit, begin).ok(),
+            RawRngListEntry::StartxLength { .. } | RawRngListEntry::StartxEndx { .. } => None,
+        };
+        ranges.extend(start.map(|at| AddrRange {
+            start: FileAddr(at),
+            end: FileAddr(at),
+        }));
+        if ranges.len() >= MOST_RANGES {
+            break;
+        }
+    }
+    Some(ranges)
 }
 
 fn address(dwarf: &Dwarf<Slice<'_>>, unit: &Unit<Slice<'_>>, value: Value<'_>) -> Option<FileAddr> {

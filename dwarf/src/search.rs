@@ -302,6 +302,7 @@ impl<'i, 'a> Search<'i, 'a> {
                 entry,
                 optimised,
                 unit: unit.id,
+                offset: unit.tree.nodes.get(node).map_or(0, |node| node.offset),
             };
             if let Some((_, instances, _)) = groups.group(identity) {
                 instances.push(instance);

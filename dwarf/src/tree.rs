@@ -38,6 +38,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) high_pc: Option<Value<'a>>,
     pub(crate) ranges: Option<Value<'a>>,
     pub(crate) entry_pc: Option<Value<'a>>,
+    pub(crate) call_file: Option<u64>,
+    pub(crate) call_line: Option<u64>,
 }
 
 impl Facts<'_> {
@@ -228,7 +230,7 @@ pub(crate) fn facts_at<'a>(unit: &Unit<Slice<'a>>, offset: usize) -> Option<(DwT
     Some((abbreviation.tag(), read_facts(&mut entries, abbreviation).ok()?))
 }
 
-fn read_facts<'a>(
+pub(crate) fn read_facts<'a>(
     entries: &mut EntriesRaw<'_, Slice<'a>>,
     abbreviation: &Abbreviation,
 ) -> gimli::Result<Facts<'a>> {
@@ -249,6 +251,8 @@ fn read_facts<'a>(
             gimli::DW_AT_high_pc => facts.high_pc = Some(attribute.value()),
             gimli::DW_AT_ranges => facts.ranges = Some(attribute.value()),
             gimli::DW_AT_entry_pc => facts.entry_pc = Some(attribute.value()),
+            gimli::DW_AT_call_file => facts.call_file = number(&attribute.value()),
+            gimli::DW_AT_call_line => facts.call_line = number(&attribute.value()),
             _ => {}
         }
     }
