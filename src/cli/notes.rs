@@ -3,7 +3,7 @@
 //! Must not know: where the report goes. Lines that threads share are marked by the table itself.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use lineprof::profile::{FunctionProfile, LineProfile, Profile};
@@ -30,8 +30,7 @@ pub(crate) fn of(profile: &Profile, built: Option<SystemTime>, sources: &mut Sou
     notes.extend(granularity(profile.rss_granularity));
     notes.extend(first_touch(profile));
     notes.extend(refused(profile));
-    notes.extend(missing(profile, sources));
-    notes.extend(built.and_then(|built| newer(&sources.newer_than(built))));
+    notes.extend(built.and_then(|built| newer(&newer_than(built, profile, sources))));
     notes
 }
 
@@ -115,16 +114,13 @@ fn refused(profile: &Profile) -> Option<String> {
     ))
 }
 
-fn missing(profile: &Profile, sources: &mut SourceCache) -> Option<String> {
-    let ran = profile.functions.iter().filter(|function| function.ran());
-    let files: BTreeSet<PathBuf> = ran.map(|function| PathBuf::from(&function.file)).collect();
-    let unreadable = |file: &PathBuf| sources.read(file).is_err();
-    let missing: Vec<PathBuf> = files.into_iter().filter(unreadable).collect();
-    if missing.is_empty() {
-        return None;
+/// The sources of functions that ran and are newer than `built`.
+fn newer_than<'s>(built: SystemTime, profile: &Profile, sources: &'s mut SourceCache) -> Vec<&'s Path> {
+    for function in profile.functions.iter().filter(|function| function.ran()) {
+        // One that cannot be read has no time; the table says that it is missing.
+        let _missing = sources.read(Path::new(&function.file));
     }
-    let paths: Vec<&Path> = missing.iter().map(PathBuf::as_path).collect();
-    Some(format!("cannot read the source {}", paths_named(&paths)))
+    sources.newer_than(built)
 }
 
 fn newer(paths: &[&Path]) -> Option<String> {

@@ -10,12 +10,13 @@
 //! the instruction before it (kcov's issues 18, 82 and 102). Nothing is dropped silently.
 
 mod code;
+mod extent;
 mod rows;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use lineprof_dwarf::{Error, FileAddr, Function, Instance, ObjectFile, Row};
+use lineprof_dwarf::{Error, FileAddr, Function, InlinedCall, Instance, ObjectFile, Row};
 
 use crate::plan::{
     Exit, FunctionId, InstanceId, LineId, Plan, PlannedFunction, PlannedInstance, PlannedLine, PlannedSite,
@@ -32,8 +33,14 @@ use rows::{RowLine, lines_by_address};
 /// A line table cannot be read.
 pub fn plan(object: &ObjectFile, functions: &[Function]) -> Result<Planned, Error> {
     let mut planner = Planner::default();
+    let instances: Vec<&Instance> = functions
+        .iter()
+        .flat_map(|function| &function.instances)
+        .collect();
+    let mut calls = object.inlined_calls(&instances)?.into_iter();
     for function in functions {
-        planner.add(object, function)?;
+        let calls: Vec<Vec<InlinedCall>> = calls.by_ref().take(function.instances.len()).collect();
+        planner.add(object, function, &calls)?;
     }
     Ok(planner.planned)
 }
@@ -61,18 +68,24 @@ fn index(length: usize) -> u32 {
 }
 
 impl Planner {
-    fn add(&mut self, object: &ObjectFile, function: &Function) -> Result<(), Error> {
+    /// Adds a function; `calls` has the calls inlined into each of its instances.
+    fn add(
+        &mut self,
+        object: &ObjectFile,
+        function: &Function,
+        calls: &[Vec<InlinedCall>],
+    ) -> Result<(), Error> {
         let id = FunctionId(index(self.planned.plan.functions.len()));
         let mut instances = Vec::with_capacity(function.instances.len());
         for instance in &function.instances {
             instances.push((instance, object.rows(instance)?));
         }
         let (file, line) = declaration(function, &instances);
-        let own_lines = instances
+        let last_lines = instances
             .iter()
-            .flat_map(|(_, rows)| rows)
-            .filter(|row| row.file.path() == file);
-        let last_line = own_lines.map(|row| row.line).max().unwrap_or(line).max(line);
+            .zip(calls)
+            .map(|((_, rows), calls)| extent::last_line(&file, line, rows, calls));
+        let last_line = last_lines.fold(line, u32::max);
         let linkage_name = match function.instances.as_slice() {
             [only] => only.linkage_name.clone(),
             _ => None,

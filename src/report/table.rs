@@ -16,7 +16,7 @@
 //! read while more than one thread ran, and spaces at the end of a line are left out. On the declaration's row both
 //! memory columns show the baseline, as there; the JSON report has the charge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
@@ -27,6 +27,9 @@ use crate::source::{SourceCache, SourceText};
 
 /// How many functions that never ran are named.
 const MOST_NAMES: usize = 10;
+
+/// How many missing sources are named.
+const MOST_FILES: usize = 3;
 
 const MARK: &str = "*";
 
@@ -42,6 +45,15 @@ impl Default for Table {
     fn default() -> Table {
         Table { precision: 3 }
     }
+}
+
+/// The lines of one file under one heading.
+struct Block<'p> {
+    title: String,
+    file: &'p str,
+    /// The function whose lines without code are shown too.
+    whole: Option<&'p FunctionProfile>,
+    lines: BTreeMap<u32, &'p LineProfile>,
 }
 
 /// Text of a cell.
@@ -66,8 +78,9 @@ impl Table {
         sources: &mut SourceCache,
         out: &mut impl Write,
     ) -> io::Result<()> {
+        let mut missing = BTreeSet::new();
         for function in profile.functions.iter().filter(|function| function.ran()) {
-            self.write_function(function, sources, out)?;
+            self.write_function(function, sources, &mut missing, out)?;
         }
         let silent: Vec<&str> = profile
             .functions
@@ -87,16 +100,19 @@ impl Table {
                 "Note: {MARK} marks lines during which more than one thread ran; what the others did is in their numbers."
             )?;
         }
+        write_missing(&missing, out)?;
         for note in &profile.notes {
             writeln!(out, "Note: {}", Escaped(note))?;
         }
         Ok(())
     }
 
-    fn write_function(
+    /// The tables of one function; sources that cannot be read are added to `missing`.
+    fn write_function<'p>(
         &self,
-        function: &FunctionProfile,
+        function: &'p FunctionProfile,
         sources: &mut SourceCache,
+        missing: &mut BTreeSet<&'p str>,
         out: &mut impl Write,
     ) -> io::Result<()> {
         write!(
@@ -115,32 +131,63 @@ impl Table {
         writeln!(out, "\n")?;
 
         let mut own = BTreeMap::new();
+        // Lines of functions of the same file that were inlined.
+        let mut beyond = BTreeMap::new();
         let mut others: BTreeMap<&str, BTreeMap<u32, &LineProfile>> = BTreeMap::new();
         for line in &function.lines {
             match &line.file {
-                None => own.insert(line.line, line),
-                Some(file) => others.entry(file).or_default().insert(line.line, line),
-            };
+                None if (function.line..=function.last_line).contains(&line.line) => &mut own,
+                None => &mut beyond,
+                Some(file) => others.entry(file).or_default(),
+            }
+            .insert(line.line, line);
         }
-        let source = sources.read(Path::new(&function.file)).ok();
-        self.write_file(&function.file, Some(function), &own, source, out)?;
-        for (file, lines) in others {
-            let source = sources.read(Path::new(file)).ok();
-            self.write_file(file, None, &lines, source, out)?;
+        let mut blocks = vec![Block {
+            title: Escaped(&function.file).to_string(),
+            file: &function.file,
+            whole: Some(function),
+            lines: own,
+        }];
+        let inlined = (
+            format!("{} (inlined)", Escaped(&function.file)),
+            function.file.as_str(),
+            beyond,
+        );
+        let others = others
+            .into_iter()
+            .map(|(file, lines)| (Escaped(file).to_string(), file, lines));
+        for (title, file, mut lines) in [inlined].into_iter().chain(others) {
+            // Of the function itself every line is shown. Of others only those that ran: the rest is no context.
+            lines.retain(|_, line| line.memory.is_some());
+            if !lines.is_empty() {
+                blocks.push(Block {
+                    title,
+                    file,
+                    whole: None,
+                    lines,
+                });
+            }
+        }
+        for block in blocks {
+            let source = sources.read(Path::new(block.file)).ok();
+            if source.is_none() && block.lines.values().any(|line| line.text.is_none()) {
+                missing.insert(block.file);
+            }
+            self.write_block(&block, source, out)?;
         }
         writeln!(out)
     }
 
-    /// One table; `whole` is the function whose lines without code are shown too.
-    fn write_file(
+    fn write_block(
         &self,
-        file: &str,
-        whole: Option<&FunctionProfile>,
-        lines: &BTreeMap<u32, &LineProfile>,
+        block: &Block<'_>,
         source: Option<&SourceText>,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        writeln!(out, "Filename: {}\n", Escaped(file))?;
+        let Block {
+            title, whole, lines, ..
+        } = block;
+        writeln!(out, "Filename: {title}\n")?;
         let header = format!(
             "{:>6} {:>12} {:>12}  {:>10}   {}",
             "Line #", "Mem usage", "Increment", "Occurrences", "Line Contents"
@@ -155,16 +202,10 @@ impl Table {
         numbers.dedup();
         for number in numbers {
             let line = lines.get(&number).copied();
-            let cells = line.map_or(Cells::Blank, |line| self.cells(line, whole));
+            let cells = line.map_or(Cells::Blank, |line| self.cells(line, *whole));
             let in_file = source.and_then(|source| source.line(number));
             let text = in_file.or_else(|| line?.text.as_deref()).unwrap_or("");
             write_row(number, &cells, text, out)?;
-        }
-        if source.is_none() {
-            writeln!(
-                out,
-                "\nNote: the source is missing; only lines with code are shown."
-            )?;
         }
         writeln!(out)
     }
@@ -233,14 +274,35 @@ fn write_silent(names: &[&str], out: &mut impl Write) -> io::Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    let named: Vec<String> = names
-        .iter()
-        .take(MOST_NAMES)
-        .map(|name| Escaped(name).to_string())
-        .collect();
-    write!(out, "Never ran: {}", named.join(", "))?;
-    if names.len() > MOST_NAMES {
-        write!(out, " and {} more", names.len() - MOST_NAMES)?;
+    writeln!(out, "Never ran: {}", first_few(names, MOST_NAMES))
+}
+
+fn write_missing(files: &BTreeSet<&str>, out: &mut impl Write) -> io::Result<()> {
+    if files.is_empty() {
+        return Ok(());
     }
-    writeln!(out)
+    let files: Vec<&str> = files.iter().copied().collect();
+    write!(
+        out,
+        "Note: cannot read the source {}: only lines with code are shown",
+        first_few(&files, MOST_FILES)
+    )?;
+    if files.iter().all(|file| Path::new(file).is_absolute()) {
+        writeln!(out)
+    } else {
+        writeln!(out, "; relative paths are looked for where lineprof was started")
+    }
+}
+
+fn first_few(texts: &[&str], most: usize) -> String {
+    let named: Vec<String> = texts
+        .iter()
+        .take(most)
+        .map(|text| Escaped(text).to_string())
+        .collect();
+    let named = named.join(", ");
+    match texts.len().saturating_sub(most) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }

@@ -137,6 +137,28 @@ fn the_table_is_the_classic_one() {
 }
 
 #[test]
+fn lines_of_inlined_functions_stand_apart_and_only_those_that_ran() {
+    let mut profile = profile();
+    profile.functions.truncate(1);
+    let work = &mut profile.functions[0];
+    work.lines = vec![
+        line(5, 1, 0, 1_134_592),
+        line(7, 2, 4096, 1_146_880),
+        // Functions of the same file, before and behind.
+        line(2, 2, 0, 1_146_880),
+        line(3, 0, 0, 0),
+        line(16, 2, 4096, 1_146_880),
+        // Of another file, and none ran.
+        LineProfile {
+            file: Some("hot.h".to_owned()),
+            ..line(3, 0, 0, 0)
+        },
+    ];
+    let text = table(&with_sources(profile), &Table::default());
+    goldens::check("report", "table-inlined.txt", &text);
+}
+
+#[test]
 fn lines_without_source_are_the_ones_with_code() {
     let mut profile = profile();
     profile.functions.truncate(1);

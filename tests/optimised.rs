@@ -1,0 +1,102 @@
+//! Optimised programs: what the compiler did to a function does not spoil its table.
+//!
+//! Must not know: how lineprof finds out.
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::Command;
+use support::{Lineprof, Report};
+use tempfile::TempDir;
+
+const NO_ARGS: [&str; 0] = [];
+
+/// A program that was built in a folder of its own.
+struct Built {
+    folder: TempDir,
+    program: PathBuf,
+}
+
+fn build(compiler: &str, source: &str) -> Built {
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let (file, program) = (folder.path().join("prog.c"), folder.path().join("prog"));
+    std::fs::write(&file, source).expect("an own folder");
+    let mut words = compiler.split(' ');
+    let mut command = Command::new(words.next().expect("a compiler"));
+    let output = command.args(words).arg("-o").arg(&program).arg(&file).output();
+    let output = output.expect("the compiler runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Built { folder, program }
+}
+
+fn line_of(source: &str, text: &str) -> u32 {
+    let at = source.lines().position(|line| line.contains(text));
+    u32::try_from(at.expect("the text is in the source") + 1).expect("a short source")
+}
+
+/// `early` and `late` are inlined into `work`, which stands between them with another function behind it.
+const AROUND: &str = "volatile int kept[4];
+static inline __attribute__((always_inline)) void early(int i) {
+    kept[i] = 1;  /* early's */
+}
+static inline __attribute__((always_inline)) void late(int i);
+__attribute__((noinline)) void work(int n) {
+    for (int i = 0; i < n; i++) {
+        early(i);
+        late(i);
+    }
+}  /* work ends */
+
+__attribute__((noinline)) int between(int n) {
+    return n + 1;  /* not work's */
+}
+
+static inline __attribute__((always_inline)) void late(int i) {
+    kept[i] = 2;  /* late's */
+}
+int main(int argc, char **argv) {
+    (void)argv;
+    work(between(argc));
+    return 0;
+}
+";
+
+#[test]
+fn lines_of_inlined_functions_are_no_part_of_the_functions_own() {
+    for compiler in ["gcc -g -O0", "gcc -g -Og", "gcc -g -O2", "gcc -gdwarf-4 -O2"] {
+        let built = build(compiler, AROUND);
+        let run = Lineprof::new().functions(&["work"]);
+        let said = run.run(&built.program, &NO_ARGS).stderr_text();
+        let (own, inlined) = said
+            .split_once("prog.c (inlined)")
+            .unwrap_or_else(|| panic!("{compiler}: {said}"));
+        assert!(
+            own.contains("work ends") && inlined.contains("late's"),
+            "{compiler}: {said}"
+        );
+        assert!(!said.contains("not work's"), "{compiler}: {said}");
+        assert!(
+            !own.contains("early's") && !own.contains("late's"),
+            "{compiler}: {said}"
+        );
+    }
+}
+
+#[test]
+fn the_last_line_is_where_the_function_ends() {
+    for compiler in ["gcc -g -O0", "gcc -g -O2"] {
+        let built = build(compiler, AROUND);
+        let file = built.folder.path().join("report.json");
+        let run = Lineprof::new().functions(&["work"]).option("-o").option(&file);
+        run.run(&built.program, &NO_ARGS);
+        let text = std::fs::read_to_string(&file).expect("a report");
+        Report::parse(&text);
+        let report: serde_json::Value = serde_json::from_str(&text).expect("a report");
+        let last = report["functions"][0]["last_line"].as_u64();
+        assert_eq!(last, Some(line_of(AROUND, "work ends").into()), "{compiler}");
+    }
+}
