@@ -163,9 +163,23 @@ impl ObjectFile {
     /// # Errors
     /// As [`ObjectFile::functions`].
     pub fn nearest_names(&self, pattern: &Pattern, most: usize) -> Result<Vec<String>, Error> {
-        let names = self.search(Wanted::Query(&Query::default()), Extent::EveryUnit)?;
-        let names = names.functions.into_iter().map(|function| function.name);
-        Ok(nearest::nearest(pattern.as_str(), names, most))
+        let Some(wanted) = pattern.approximate() else {
+            return Ok(Vec::new());
+        };
+        let found = self.search(Wanted::Query(&Query::default()), Extent::EveryUnit)?;
+        let in_file = |function: &&Function| {
+            let declared = function.declaration.as_ref().map(|line| line.file.path());
+            pattern
+                .file()
+                .zip(declared)
+                .is_some_and(|(file, path)| file.matches(path))
+        };
+        let mut near: Vec<&Function> = found.functions.iter().filter(in_file).collect();
+        if near.is_empty() {
+            near = found.functions.iter().collect();
+        }
+        let names = near.into_iter().map(|function| function.name.clone());
+        Ok(nearest::nearest(&wanted, names, most))
     }
 
     /// The line table's rows inside the instance's ranges.

@@ -203,6 +203,19 @@ impl Pattern {
         (base.chars().all(plain) && !base.starts_with("operator")).then_some(base)
     }
 
+    /// What names are compared with when none matches: without file, parameters and wild cards; `None` for a regular
+    /// expression.
+    pub(crate) fn approximate(&self) -> Option<String> {
+        match &self.name {
+            NamePattern::Path { parts, .. } => {
+                let bases: Vec<&str> = parts.iter().map(|part| part.base.as_str()).collect();
+                Some(bases.join("::"))
+            }
+            NamePattern::Glob(glob) => Some(glob.replace(['*', '?', '[', ']'], "")),
+            NamePattern::Regex(_) => None,
+        }
+    }
+
     /// The pattern as one symbol's name, when it can be one.
     pub(crate) fn symbol_name(&self) -> Option<&str> {
         match &self.name {
