@@ -28,7 +28,7 @@ impl<K: Kernel> Core<K> {
         self.affinity.release_all();
         let restored = self.restore_code();
         // First stops that came before the parent's event: nobody waits for these threads any more.
-        self.parked.extend(self.early.drain());
+        self.parked.extend(std::mem::take(&mut self.early));
         // The thread of the last event stands at a site or behind it; no byte of ours is there any more.
         self.forget_current()?;
         // Threads made meanwhile by those that still run are seen by the next round.

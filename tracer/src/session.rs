@@ -27,7 +27,7 @@ use crate::sys::{Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
 use crate::tracee::{Onward, Retries, Role, Signals, State, Tracee};
 use crate::trap_setting::{Allowed, TrapAction};
 use nix::errno::Errno;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 /// How a session does its work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,10 +44,11 @@ pub(crate) struct Core<K: Kernel> {
     pub(crate) kernel: K,
     pub(crate) process: Pid,
     pub(crate) space: AddressSpace,
-    pub(crate) tracees: HashMap<Tid, Tracee>,
+    /// In order, so that what a session does follows from what it was told and from nothing else.
+    pub(crate) tracees: BTreeMap<Tid, Tracee>,
     /// Stops that were reaped while another thread was waited for.
     pub(crate) parked: VecDeque<(Tid, RawStatus)>,
-    pub(crate) early: HashMap<Tid, RawStatus>,
+    pub(crate) early: BTreeMap<Tid, RawStatus>,
     /// Processes whose first stop was acted on before their parent told of them.
     pub(crate) met: HashSet<Tid>,
     /// Threads that were let end before their end was told: that stop is parked, and over.
@@ -73,9 +74,9 @@ impl<K: Kernel> Core<K> {
             kernel,
             process,
             space: AddressSpace::new(options.engine),
-            tracees: HashMap::new(),
+            tracees: BTreeMap::new(),
             parked: VecDeque::new(),
-            early: HashMap::new(),
+            early: BTreeMap::new(),
             met: HashSet::new(),
             untold: HashSet::new(),
             current: None,
