@@ -2,6 +2,8 @@
 
 mod interleavings;
 mod own_breakpoints;
+mod stepping;
+mod turns;
 
 use super::*;
 use crate::event::End;
@@ -10,6 +12,7 @@ use crate::sys::scripted::Act::{
     Continue, Exec, Exit, ExitGroup, Fork, OwnBreakpoint, Raise, Share, Sleep, Thread, Vfork, Visit, Wake,
 };
 use crate::sys::scripted::{Act, Order, Scene, site_at};
+use crate::sys::spawn::Doorbell;
 use crate::{Kind, RemoteAddr};
 
 const PID: Pid = Pid(100);
@@ -28,6 +31,9 @@ fn sites(numbers: &[u64], scene: &Scene) -> Vec<SiteRequest> {
     numbers.iter().map(request).collect()
 }
 
+/// The child of the tracer that ends when the session is to stop.
+const BELL: Tid = Tid(900);
+
 /// A session attached to every thread of the scene, with sites 1 to 3.
 pub(crate) fn attached(scene: Scene, engine: Engine) -> Core<Scene> {
     let options = Options {
@@ -35,7 +41,8 @@ pub(crate) fn attached(scene: Scene, engine: Engine) -> Core<Scene> {
         pinning: Pinning::Never,
     };
     let requests = sites(&[1, 2, 3], &scene);
-    let mut core = Core::new(scene, PID, options, None);
+    let bell = Some(Doorbell::scripted(BELL));
+    let mut core = Core::new(scene, PID, options, bell);
     for tid in core.kernel.living(PID) {
         core.kernel.thread(tid).traced = true;
         core.adopt(tid, PID, Role::Profiled, State::Running);

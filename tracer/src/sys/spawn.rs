@@ -185,6 +185,12 @@ impl Doorbell {
         }
     }
 
+    /// A doorbell that is the child of a scene.
+    #[cfg(test)]
+    pub(crate) fn scripted(tid: Tid) -> Self {
+        Self { tid }
+    }
+
     /// Whether a wait's answer is about the doorbell.
     pub(crate) fn is(&self, tid: Tid) -> bool {
         self.tid == tid

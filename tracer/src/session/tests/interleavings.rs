@@ -122,12 +122,18 @@ fn check_bytes(core: &mut Core<Scene>, seed: u64) {
     }
 }
 
-const SEEDS: std::ops::Range<u64> = 1..200;
+fn seeds() -> std::ops::Range<u64> {
+    if std::env::var_os("LINEPROF_STRESS").is_some() {
+        1..20_000
+    } else {
+        1..200
+    }
+}
 
 #[test]
 fn any_order_of_stops_counts_every_arrival_and_gives_every_signal_once() {
     for engine in BOTH {
-        for seed in SEEDS {
+        for seed in seeds() {
             let mut core = attached(scene(seed), engine);
             let events = play(&mut core);
             check_counts(&core, &events, engine, seed);
@@ -139,7 +145,7 @@ fn any_order_of_stops_counts_every_arrival_and_gives_every_signal_once() {
 #[test]
 fn a_kill_at_any_request_of_any_order_ends_the_session_without_an_error() {
     for engine in BOTH {
-        for seed in SEEDS {
+        for seed in seeds() {
             let mut core = attached(scene(seed), engine);
             core.kernel.exit_stops = seed % 3 != 0;
             let at = usize::try_from(Dice(seed * 77 + 1).roll(400)).expect("small");
@@ -153,7 +159,7 @@ fn a_kill_at_any_request_of_any_order_ends_the_session_without_an_error() {
 #[test]
 fn a_detach_at_any_event_of_any_order_leaves_no_byte_and_no_trap_behind() {
     for engine in BOTH {
-        for seed in SEEDS {
+        for seed in seeds() {
             let mut core = attached(scene(seed), engine);
             let mut executed = false;
             for _ in 0..Dice(seed * 31 + 7).roll(12) {

@@ -46,6 +46,8 @@ pub(crate) enum Order {
     AsHappened,
     /// The newest first: a child's first stop comes before its parent's event.
     NewestFirst,
+    /// As wait4(2) does with hot threads: all run until they stop again, and the first of the list is reported.
+    FirstOfList,
     /// By the generator of this seed, which also lets threads run between any two requests.
     Random(u64),
 }

@@ -2,7 +2,7 @@
 //!
 //! Must not know: what threads do when they run. ptrace(2), "Death under ptrace" and "execve(2) under ptrace".
 
-use super::player::{Life, registers};
+use super::player::{Life, Player, registers};
 use super::scene::Scene;
 use super::stops::stop_status;
 use crate::ids::{Pid, Tid};
@@ -35,6 +35,16 @@ impl Scene {
         } else {
             self.end(tid);
         }
+    }
+
+    /// A process that is no tracee but a child of the tracer ends: a wait tells of it.
+    pub(super) fn end_child_of_tracer(&mut self, tid: Tid) {
+        self.journal.push(format!("-- the tracer's child {tid} ends"));
+        let mut child = Player::new(Pid(tid.0), 0, Vec::new());
+        child.life = Life::Zombie;
+        child.traced = true;
+        self.threads.insert(tid, child);
+        self.reports.push_back(tid);
     }
 
     pub(super) fn end(&mut self, tid: Tid) {

@@ -20,6 +20,8 @@ pub(crate) struct Scene {
     pub(crate) requests: usize,
     /// At this request this thread is sent this signal.
     pub(crate) signal_at: Option<(usize, Tid, i32)>,
+    /// At this request the tracer's child of this number ends.
+    pub(crate) child_ends_at: Option<(usize, Tid)>,
     /// Whether threads run between requests: not while the test still sets the scene.
     pub(crate) begun: bool,
     /// Whether killed threads report that they are about to end.
@@ -55,6 +57,7 @@ impl Scene {
             journal: Vec::new(),
             kill_at: None,
             signal_at: None,
+            child_ends_at: None,
             begun: false,
             requests: 0,
             exit_stops: true,
@@ -93,6 +96,12 @@ impl Scene {
         self
     }
 
+    /// The program's `number`th instruction is this one.
+    pub(crate) fn instruction(mut self, number: u64, code: &[u8]) -> Self {
+        put(&mut self.memories[0], site_at(number), code);
+        self
+    }
+
     pub(crate) fn handler(mut self, tid: i32, signal: i32, acts: Vec<Act>) -> Self {
         self.thread(Tid(tid)).handlers.insert(signal, acts);
         self
@@ -127,6 +136,11 @@ impl Scene {
             && at == self.requests
         {
             self.signal(tid, signal);
+        }
+        if let Some((at, child)) = self.child_ends_at
+            && at == self.requests
+        {
+            self.end_child_of_tracer(child);
         }
         if self.is_random() && self.begun && self.chance(3) == 0 {
             self.advance();

@@ -73,12 +73,19 @@ impl Scene {
     }
 
     pub(super) fn take_stop(&mut self, who: WaitFor) -> Answer<Option<(Tid, RawStatus)>> {
+        if self.order == Order::FirstOfList {
+            self.run_until_all_have_stopped();
+        }
         loop {
             let found = match who {
                 WaitFor::Only(tid) => self.reports.iter().position(|t| *t == tid),
                 WaitFor::Any | WaitFor::AnyNow if self.reports.is_empty() => None,
                 WaitFor::Any | WaitFor::AnyNow => Some(match self.order {
                     Order::AsHappened => 0,
+                    Order::FirstOfList => {
+                        let first = self.reports.iter().min();
+                        self.reports.iter().position(|t| Some(t) == first).unwrap_or(0)
+                    }
                     Order::NewestFirst => self.reports.len() - 1,
                     Order::Random(_) => {
                         let count = self.reports.len() as u64;
@@ -99,6 +106,13 @@ impl Scene {
                 self.advance(),
                 "the tracer waits ({who:?}) and nobody will ever report"
             );
+        }
+    }
+
+    /// As on as many processors as there are threads.
+    fn run_until_all_have_stopped(&mut self) {
+        while !self.able().is_empty() {
+            self.advance();
         }
     }
 

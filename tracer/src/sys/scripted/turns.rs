@@ -12,13 +12,18 @@ use crate::ids::{Pid, Tid};
 use crate::sys::Origin;
 
 impl Scene {
-    /// One thread does one thing; whether anybody could.
-    pub(crate) fn advance(&mut self) -> bool {
+    /// The threads that run and have something to do.
+    pub(super) fn able(&self) -> Vec<Tid> {
         let can = |(tid, t): (&Tid, &Player)| {
             let able = t.life == Life::Running && !self.execs.contains(tid);
             (able && (t.is_busy() || t.interrupted)).then_some(*tid)
         };
-        let able: Vec<Tid> = self.threads.iter().filter_map(can).collect();
+        self.threads.iter().filter_map(can).collect()
+    }
+
+    /// One thread does one thing; whether anybody could.
+    pub(crate) fn advance(&mut self) -> bool {
+        let able = self.able();
         if able.is_empty() {
             let Some(act) = self.last_acts.pop_front() else {
                 return false;
