@@ -116,7 +116,7 @@ mod tests {
         let finding = Finding::bad("debug information", "none\u{1b}[2J", "build it with -g");
         assert_eq!(
             finding.to_string(),
-            "fail  debug information  none\\u{1b}[2J\n      fix: build it with -g"
+            "fail  debug information  none\\x1b[2J\n      fix: build it with -g"
         );
     }
 }
