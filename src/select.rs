@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use lineprof_dwarf::{Error, FilePattern, Function, ObjectFile, Pattern, Query};
+use lineprof_dwarf::{Error, FilePattern, Found, Function, ObjectFile, Pattern, Query, SourceLine};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -23,18 +23,20 @@ impl Selection {
         self.functions.is_empty() && self.files.is_empty()
     }
 
-    /// The functions of `object` that are meant, in order of file and line.
+    /// The functions of `object` that are meant, in order of file and line, and what of the selection means none.
     ///
     /// # Errors
     /// The debug information cannot be read.
-    pub fn resolve(&self, object: &ObjectFile) -> Result<Vec<Function>, Error> {
-        let mut found = object.functions(&Query {
+    pub fn resolve(&self, object: &ObjectFile) -> Result<Found, Error> {
+        let mut found = object.select(&Query {
             patterns: self.functions.clone(),
             exclude: self.exclude.clone(),
             files: self.files.clone(),
         })?;
         if self.is_default() {
-            found.retain(|f| f.declaration.as_ref().is_some_and(|d| is_own(d.file.path())));
+            let own = |line: &Option<SourceLine>| line.as_ref().is_some_and(|line| is_own(line.file.path()));
+            found.functions.retain(|function| own(&function.declaration));
+            found.inlined_only.retain(|function| own(&function.declaration));
         }
         let place = |f: &Function| {
             let declared = f.declaration.as_ref();
@@ -44,7 +46,7 @@ impl Selection {
                 f.name.clone(),
             )
         };
-        found.sort_by_cached_key(place);
+        found.functions.sort_by_cached_key(place);
         Ok(found)
     }
 }

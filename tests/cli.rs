@@ -195,6 +195,51 @@ fn no_function_that_matches_names_the_nearest() {
 }
 
 #[test]
+fn a_pattern_in_vain_beside_others_is_said_at_once_and_in_the_report() {
+    let binary = Program::load("c/exit_code.c").build_first();
+    let folder = folder();
+    let file = folder.path().join("report.json");
+    let run = Lineprof::new()
+        .functions(&["main", "absent"])
+        .options(["--file", "missing.c"]);
+    let finished = run.option("-o").option(&file).run(&binary.path, &NO_ARGS);
+    let (said, report) = (
+        finished.stderr_text(),
+        std::fs::read_to_string(&file).expect("a report"),
+    );
+    for text in [&said, &report] {
+        assert!(
+            text.contains("no function matches `absent`, `missing.c`"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_is_excluded_is_not_said_to_be_missing() {
+    let binary = Program::load("c/exit_code.c").build_first();
+    let run = Lineprof::new()
+        .functions(&["main"])
+        .options(["--exclude", "main"]);
+    refuses(&run.run(&binary.path, &NO_ARGS), 125, &["--exclude"]);
+}
+
+#[test]
+fn a_file_that_is_nobodys_names_the_nearest() {
+    let binary = Program::load("c/exit_code.c").build_first();
+    let run = Lineprof::new().options(["--file", "exit_kode.c"]);
+    refuses(
+        &run.run(&binary.path, &NO_ARGS),
+        125,
+        &["exit_kode.c", "exit_code.c"],
+    );
+    let finished = Lineprof::new()
+        .functions(&["exit_code.c:maim"])
+        .run(&binary.path, &NO_ARGS);
+    refuses(&finished, 125, &["did you mean `main`?"]);
+}
+
+#[test]
 fn a_pattern_that_is_no_pattern() {
     let binary = Program::load("c/exit_code.c").build_first();
     let finished = Lineprof::new().functions(&["/(/"]).run(&binary.path, &NO_ARGS);
@@ -579,8 +624,12 @@ fn every_metric_sees_the_large_block() {
             .iter()
             .map(|line| line.increment)
             .max();
-        // Program text that is read for the first time may come on top, in every metric but anon.
+        // Program text that is read for the first time may come on top, in every metric but anon. Shares of pages are
+        // written in whole kB, of which rounding may take one.
         let most = most.expect("the function has lines");
-        assert!((large..large + (1 << 16)).contains(&most), "{options:?}: {most}");
+        assert!(
+            (large - 1024..large + (1 << 16)).contains(&most),
+            "{options:?}: {most}"
+        );
     }
 }

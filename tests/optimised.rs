@@ -100,3 +100,22 @@ fn the_last_line_is_where_the_function_ends() {
         assert_eq!(last, Some(line_of(AROUND, "work ends").into()), "{compiler}");
     }
 }
+
+#[test]
+fn calls_that_were_inlined_are_said_to_be_elsewhere() {
+    let source = "volatile int seen;
+static inline __attribute__((always_inline)) void everywhere(int n) { seen = n; }
+__attribute__((noinline)) void outside(int n) { everywhere(n); seen = n; }
+static void partly(int n) { for (int i = 0; i < n; i++) seen += i; }
+void (*volatile pointer)(int) = partly;
+int main(void) { partly(3); outside(1); pointer(2); return 0; }
+";
+    let built = build("gcc -g -O2", source);
+    let run = Lineprof::new().functions(&["partly", "outside", "everywhere"]);
+    let said = run.run(&built.program, &NO_ARGS).stderr_text();
+    assert!(
+        said.contains("inlined every call of everywhere (1 place)"),
+        "{said}"
+    );
+    assert!(said.contains("inlined some calls of partly (1 place)"), "{said}");
+}

@@ -11,18 +11,22 @@ use crate::image::Image;
 use crate::pattern::Pattern;
 use crate::symbols;
 
-/// Adds what the patterns that selected nothing find as symbols; `search` finds functions by name.
+/// Adds what the patterns that selected nothing find as symbols, and takes those that find something out of
+/// `unmatched`; `search` finds functions by name.
 pub(crate) fn add<E>(
     found: &mut Found,
     query: &Query,
-    unmatched: &[&Pattern],
+    unmatched: &mut Vec<&Pattern>,
     images: &[&Image],
     search: impl Fn(&Query) -> Result<Found, E>,
 ) -> Result<(), E> {
-    for pattern in unmatched {
+    let mut still = Vec::new();
+    for &pattern in unmatched.iter() {
         let Some(name) = pattern.symbol_name() else {
+            still.push(pattern);
             continue;
         };
+        let mut is_alias = false;
         for (address, names) in symbols::aliases(images, name) {
             if names.is_empty() {
                 continue;
@@ -36,11 +40,16 @@ pub(crate) fn add<E>(
             for mut function in search(&others)?.functions {
                 function.instances.retain(|instance| instance.entry == address);
                 if !function.instances.is_empty() {
+                    is_alias = true;
                     merge(&mut found.functions, function);
                 }
             }
         }
+        if !is_alias {
+            still.push(pattern);
+        }
     }
+    *unmatched = still;
     found
         .functions
         .sort_by_key(|function| function.instances.first().map(|instance| instance.entry));

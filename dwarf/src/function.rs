@@ -72,11 +72,16 @@ pub struct InlinedFunction {
     pub copies: usize,
 }
 
-/// What a search found.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    pub(crate) functions: Vec<Function>,
-    pub(crate) inlined_only: Vec<InlinedFunction>,
+/// What a query found.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Found {
+    /// Functions that have code, by address.
+    pub functions: Vec<Function>,
+    /// Functions that were inlined everywhere, so that no code of their own is left.
+    pub inlined_only: Vec<InlinedFunction>,
+    /// The patterns for functions and for files that no function matches, not even one that is excluded.
+    pub unmatched: Vec<String>,
 }
 
 /// What makes two instances one function.

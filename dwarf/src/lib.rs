@@ -42,7 +42,7 @@ mod tree;
 pub use address::{AddrRange, FileAddr};
 pub use error::{Cause, Error, ErrorKind, Operation};
 pub use frame::FrameRule;
-pub use function::{Function, InlinedFunction, Instance, Query};
+pub use function::{Found, Function, InlinedFunction, Instance, Query};
 pub use image::{Kind, Segment};
 pub use inlined::InlinedCall;
 pub use lines::Row;

@@ -16,7 +16,7 @@ use crate::image::{Image, Kind, Segment, Symbols};
 use crate::inlined::{self, InlinedCall};
 use crate::lines::{LineTable, NoTable, Row};
 use crate::nearest;
-use crate::pattern::Pattern;
+use crate::pattern::{FilePattern, Pattern};
 use crate::resolve::Resolver;
 use crate::search::{Extent, Search, Wanted};
 use crate::separate::{DebugSearch, debug_file, supplementary_file};
@@ -121,6 +121,14 @@ impl ObjectFile {
         frame::rule(&self.image, self.debug_image(), at)
     }
 
+    /// What `query` selects, and which part of it selects nothing.
+    ///
+    /// # Errors
+    /// As [`ObjectFile::functions`].
+    pub fn select(&self, query: &Query) -> Result<Found, Error> {
+        self.search(Wanted::Query(query), Extent::Candidates)
+    }
+
     /// The functions that `query` selects and that have code, by address.
     ///
     /// Plain names are found without reading most of the debug information.
@@ -180,6 +188,22 @@ impl ObjectFile {
         }
         let names = near.into_iter().map(|function| function.name.clone());
         Ok(nearest::nearest(&wanted, names, most))
+    }
+
+    /// Names of source files that look like what `pattern` asks for, nearest first.
+    ///
+    /// # Errors
+    /// As [`ObjectFile::functions`].
+    pub fn nearest_files(&self, pattern: &FilePattern, most: usize) -> Result<Vec<String>, Error> {
+        let found = self.search(Wanted::Query(&Query::default()), Extent::EveryUnit)?;
+        let file_name = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
+        let declared = found
+            .functions
+            .iter()
+            .filter_map(|function| function.declaration.as_ref());
+        let names = declared.filter_map(|line| file_name(line.file.path()));
+        let wanted = file_name(Path::new(pattern.as_str())).unwrap_or_default();
+        Ok(nearest::nearest(&wanted.replace(['*', '?'], ""), names, most))
     }
 
     /// The line table's rows inside the instance's ranges.
@@ -260,13 +284,18 @@ impl ObjectFile {
         let search = Search::new(images, Resolver::new(&info), wanted);
         let mut found = search.run(extent);
         if let Wanted::Query(query) = search.wanted {
-            let unmatched = search.unmatched();
+            let (mut unmatched, files) = search.unmatched();
             let by_name = |query: &Query| {
                 let resolver = Resolver::new(&info);
                 let search = Search::new(images, resolver, Wanted::Query(query));
                 Ok::<_, Error>(search.run(extent))
             };
-            alias::add(&mut found, query, &unmatched, &images, by_name)?;
+            alias::add(&mut found, query, &mut unmatched, &images, by_name)?;
+            let texts = unmatched
+                .into_iter()
+                .map(Pattern::as_str)
+                .chain(files.into_iter().map(FilePattern::as_str));
+            found.unmatched = texts.map(str::to_owned).collect();
         }
         self.note_damage(&info);
         if found.functions.is_empty() && found.inlined_only.is_empty() && info.is_split() {

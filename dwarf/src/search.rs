@@ -22,7 +22,7 @@ use crate::function::{Declared, Found, Function, Identity, InlinedFunction, Inst
 use crate::image::Image;
 use crate::lines::LineTable;
 use crate::optimised::is_optimised;
-use crate::pattern::{Candidate, Pattern};
+use crate::pattern::{Candidate, FilePattern, Pattern};
 use crate::ranges::{self, Entry};
 use crate::resolve::{Chain, Place, Resolver};
 use crate::source_path::{SourceLine, SourcePath};
@@ -51,7 +51,7 @@ pub(crate) struct Search<'i, 'a> {
     debug: &'a Image,
     resolver: Resolver<'i, 'a>,
     pub(crate) wanted: Wanted<'i>,
-    /// For each pattern, whether it selected anything.
+    /// For each pattern for functions, then for each for files, whether it selected anything.
     matched: RefCell<Vec<bool>>,
 }
 
@@ -111,15 +111,17 @@ impl Wanted<'_> {
             in_file && pattern.matches(candidate)
         };
         let everything = query.patterns.is_empty() && query.files.is_empty();
-        let in_files = || path.is_some_and(|path| query.files.iter().any(|file| file.matches(path)));
-        let mut by_pattern = false;
-        for (pattern, matched) in query.patterns.iter().zip(matched) {
-            if one(pattern) {
-                *matched = true;
-                by_pattern = true;
-            }
+        let by_name = query.patterns.iter().map(one);
+        let in_file = query
+            .files
+            .iter()
+            .map(|file| path.is_some_and(|path| file.matches(path)));
+        let mut by_any = false;
+        for (selects, matched) in by_name.chain(in_file).zip(matched) {
+            *matched |= selects;
+            by_any |= selects;
         }
-        (everything || by_pattern || in_files()) && !query.exclude.iter().any(one)
+        (everything || by_any) && !query.exclude.iter().any(one)
     }
 }
 
@@ -127,7 +129,7 @@ impl<'i, 'a> Search<'i, 'a> {
     /// A search of the program whose code is in the first image and whose debug information is in the second.
     pub(crate) fn new(images: [&'a Image; 2], resolver: Resolver<'i, 'a>, wanted: Wanted<'i>) -> Self {
         let patterns = match wanted {
-            Wanted::Query(query) => query.patterns.len(),
+            Wanted::Query(query) => query.patterns.len() + query.files.len(),
             Wanted::InFiles(_) => 0,
         };
         let [image, debug] = images;
@@ -140,17 +142,14 @@ impl<'i, 'a> Search<'i, 'a> {
         }
     }
 
-    /// The patterns that selected nothing so far.
-    pub(crate) fn unmatched(&self) -> Vec<&'i Pattern> {
+    /// The patterns for functions and for files that selected nothing so far.
+    pub(crate) fn unmatched(&self) -> (Vec<&'i Pattern>, Vec<&'i FilePattern>) {
         let Wanted::Query(query) = self.wanted else {
-            return Vec::new();
+            return Default::default();
         };
         let matched = self.matched.borrow();
-        let pairs = query.patterns.iter().zip(matched.iter());
-        pairs
-            .filter(|(_, matched)| !**matched)
-            .map(|(pattern, _)| pattern)
-            .collect()
+        let (patterns, files) = matched.split_at(query.patterns.len());
+        (in_vain(&query.patterns, patterns), in_vain(&query.files, files))
     }
 
     pub(crate) fn run(&self, extent: Extent) -> Found {
@@ -359,6 +358,14 @@ impl<'i, 'a> Search<'i, 'a> {
             name.full(),
         ))
     }
+}
+
+fn in_vain<'q, P>(patterns: &'q [P], matched: &[bool]) -> Vec<&'q P> {
+    let pairs = patterns.iter().zip(matched);
+    pairs
+        .filter(|(_, matched)| !**matched)
+        .map(|(pattern, _)| pattern)
+        .collect()
 }
 
 /// Where the last entry of a chain is.

@@ -373,3 +373,27 @@ int main(int argc, char **argv) { (void)argv; return other_name(argc); }
     let both = file.functions(&query(&["other_name", "real_name"])).unwrap();
     assert_eq!((both.len(), both[0].instances.len()), (1, 1));
 }
+
+#[test]
+fn what_a_query_asks_for_in_vain_is_told() {
+    let shop = Workshop::new();
+    let source = "static inline __attribute__((always_inline)) int small(int n) { return n + 1; }
+int work(int n) { return small(n); }
+int other_name(int n) __attribute__((alias(\"work\")));
+int main(int argc, char **argv) { (void)argv; return work(argc); }
+";
+    shop.write("prog.c", source);
+    shop.run("gcc -O0 -g -o prog prog.c");
+    let file = shop.open("prog");
+    let mut wanted = query(&["work", "other_name", "small", "absent", "main"]);
+    wanted.exclude = query(&["main"]).patterns;
+    wanted.files = vec!["missing.c".parse().unwrap()];
+    let found = file.select(&wanted).unwrap();
+    assert_eq!(found.unmatched, ["absent", "missing.c"]);
+    assert_eq!(found.inlined_only[0].name, "small");
+    assert_eq!(
+        found.functions.len(),
+        1,
+        "main is excluded and not missing: {found:#?}"
+    );
+}

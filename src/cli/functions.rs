@@ -8,14 +8,13 @@
 //! ```
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use lineprof::planner;
 use lineprof::profile::path_text;
 use lineprof::report::escape::Escaped;
-use lineprof::select::{Selection, is_own};
-use lineprof_dwarf::{DebugSearch, Error, ObjectFile, Query, SourceLine};
+use lineprof::select::Selection;
+use lineprof_dwarf::{DebugSearch, Error, ObjectFile, SourceLine};
 
 use super::args::Functions;
 use super::hint::{self, Doing, Failure};
@@ -34,8 +33,14 @@ struct Listed {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Code {
-    Own { sites: usize, instances: usize },
-    Inlined { copies: usize },
+    Own {
+        sites: usize,
+        instances: usize,
+        inlined: usize,
+    },
+    Inlined {
+        copies: usize,
+    },
 }
 
 /// Lists the functions.
@@ -81,7 +86,8 @@ fn summary(listed: &[Listed]) -> String {
 
 /// In order of file and line.
 fn list(object: &ObjectFile, selection: &Selection) -> Result<Vec<Listed>, Error> {
-    let functions = selection.resolve(object)?;
+    let found = selection.resolve(object)?;
+    let functions = found.functions;
     let plan = planner::plan(object, &functions)?.plan;
     let mut sites = vec![0; functions.len()];
     for site in &plan.sites {
@@ -96,6 +102,7 @@ fn list(object: &ObjectFile, selection: &Selection) -> Result<Vec<Listed>, Error
             code: Code::Own {
                 sites,
                 instances: function.instances.len(),
+                inlined: function.inlined_copies,
             },
         }
     };
@@ -106,16 +113,9 @@ fn list(object: &ObjectFile, selection: &Selection) -> Result<Vec<Listed>, Error
         .zip(sites)
         .map(own_code)
         .collect();
-    let query = Query {
-        patterns: selection.functions.clone(),
-        ..Query::default()
-    };
-    for function in object.inlined_only(&query)? {
+    for function in found.inlined_only {
         let file = |declared: &SourceLine| path_text(declared.file.path());
         let file = function.declaration.as_ref().map(file).unwrap_or_default();
-        if selection.is_default() && !is_own(Path::new(&file)) {
-            continue;
-        }
         listed.push(Listed {
             file,
             line: function.declaration.map_or(0, |declared| declared.line),
@@ -158,10 +158,20 @@ fn write(listed: &[Listed], out: &mut impl Write) -> io::Result<()> {
 
 fn cells(listed: &Listed) -> [String; 3] {
     let code = match listed.code {
-        Code::Own { sites, instances } => match instances {
-            1 => counted(sites, "site"),
-            _ => format!("{}, {}", counted(sites, "site"), counted(instances, "instance")),
-        },
+        Code::Own {
+            sites,
+            instances,
+            inlined,
+        } => {
+            let mut text = counted(sites, "site");
+            if instances > 1 {
+                text += &format!(", {}", counted(instances, "instance"));
+            }
+            if inlined > 0 {
+                text += &format!(", also inlined {}", counted(inlined, "time"));
+            }
+            text
+        }
         Code::Inlined { copies } => format!("inlined {}, no code of its own", counted(copies, "time")),
     };
     [
@@ -195,10 +205,12 @@ mod tests {
         let one = Code::Own {
             sites: 1,
             instances: 1,
+            inlined: 0,
         };
         let two = Code::Own {
             sites: 14,
             instances: 2,
+            inlined: 5,
         };
         let mut text = Vec::new();
         let functions = [
@@ -208,7 +220,7 @@ mod tests {
         ];
         write(&functions, &mut text).expect("a vector takes everything");
         let expected = "f\\x1b[2J      /a.c:3   1 site\n\
-                        longer::name  /a.c:40  14 sites, 2 instances\n\
+                        longer::name  /a.c:40  14 sites, 2 instances, also inlined 5 times\n\
                         g             /a.c:50  inlined 3 times, no code of its own\n";
         assert_eq!(String::from_utf8(text).expect("text"), expected);
     }

@@ -219,6 +219,9 @@ fn no_match(vain: &NoMatch, message: String) -> Failure {
         return Failure::new("the program has no functions of its own")
             .hint("name others with --function; `lineprof functions BINARY '*'` lists them");
     }
+    if vain.all_excluded {
+        return Failure::new("every function that matches is left out by --exclude").hint("exclude fewer");
+    }
     let mut failure = Failure::new(message);
     for (name, copies) in vain.inlined.iter().take(3) {
         let times = if *copies == 1 { "time" } else { "times" };
@@ -364,6 +367,7 @@ mod tests {
             wanted: vec!["small".into()],
             nearest: vec!["smaller".into()],
             inlined: vec![("small".into(), 3)],
+            all_excluded: false,
         };
         let failure = no_match(&vain, "no function matches `small`".into());
         assert!(failure.hints[0].contains("inlined 3 times"), "{failure:?}");
@@ -376,6 +380,7 @@ mod tests {
             wanted: vec!["wrok".into()],
             nearest: vec!["work".into(), "worker".into()],
             inlined: Vec::new(),
+            all_excluded: false,
         };
         let failure = no_match(&vain, String::new());
         assert_eq!(failure.hints, ["did you mean `work` or `worker`?"]);

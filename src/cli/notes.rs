@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use lineprof::profile::{FunctionProfile, LineProfile, Profile};
+use lineprof::profiler::Missed;
 use lineprof::report::escape::Escaped;
 use lineprof::select::Selection;
 use lineprof::source::SourceCache;
@@ -24,9 +25,17 @@ const MOST_NAMED: usize = 3;
 /// A plan of more functions than this is worth a word: each hit costs time.
 const MANY_FUNCTIONS: usize = 1000;
 
-/// What there is to say of `profile`, whose executable is of the time `built`.
-pub(crate) fn of(profile: &Profile, built: Option<SystemTime>, sources: &mut SourceCache) -> Vec<String> {
+/// What there is to say of `profile`, in which `missed` is not, and whose executable is of the time `built`.
+pub(crate) fn of(
+    profile: &Profile,
+    missed: &Missed,
+    built: Option<SystemTime>,
+    sources: &mut SourceCache,
+) -> Vec<String> {
     let mut notes = Vec::new();
+    notes.extend(unmatched(&missed.unmatched));
+    notes.extend(inlined_everywhere(&missed.inlined_everywhere));
+    notes.extend(also_inlined(&missed.also_inlined));
     notes.extend(granularity(profile.rss_granularity));
     notes.extend(first_touch(profile));
     notes.extend(refused(profile));
@@ -34,8 +43,11 @@ pub(crate) fn of(profile: &Profile, built: Option<SystemTime>, sources: &mut Sou
     notes
 }
 
-/// What is profiled, where the user has not named it or has named more than it looks.
-pub(crate) fn selected(selection: &Selection, functions: usize, sites: usize) {
+/// What is profiled, where the user has not named it or has named more than it looks, or less.
+pub(crate) fn selected(selection: &Selection, functions: usize, sites: usize, missed: &[String]) {
+    if let Some(missed) = unmatched(missed) {
+        eprintln!("lineprof: {}", Escaped(&missed));
+    }
     let counts = format!("{}, {}", counted(functions, "function"), counted(sites, "site"));
     if selection.is_default() {
         eprintln!("lineprof: profiling the program's own code: {counts} (--function names some)");
@@ -48,6 +60,34 @@ pub(crate) fn selected(selection: &Selection, functions: usize, sites: usize) {
             quoted.join(", ")
         );
     }
+}
+
+fn unmatched(patterns: &[String]) -> Option<String> {
+    let quoted: Vec<String> = patterns.iter().map(|text| format!("`{text}`")).collect();
+    (!quoted.is_empty()).then(|| format!("no function matches {}", named(&quoted, ", ")))
+}
+
+fn inlined_everywhere(functions: &[(String, usize)]) -> Option<String> {
+    (!functions.is_empty()).then(|| {
+        format!(
+            "the compiler inlined every call of {}: what they do is in the tables of their callers",
+            named(&places(functions), ", ")
+        )
+    })
+}
+
+fn also_inlined(functions: &[(String, usize)]) -> Option<String> {
+    (!functions.is_empty()).then(|| {
+        format!(
+            "the compiler inlined some calls of {}: what these do is in the tables of their callers",
+            named(&places(functions), ", ")
+        )
+    })
+}
+
+fn places(functions: &[(String, usize)]) -> Vec<String> {
+    let place = |(name, copies): &(String, usize)| format!("{name} ({})", counted(*copies, "place"));
+    functions.iter().map(place).collect()
 }
 
 fn granularity(finest: Bytes) -> Option<String> {
@@ -172,6 +212,17 @@ mod tests {
         let texts: Vec<String> = ["a", "b", "c", "d", "e"].map(String::from).into();
         assert_eq!(named(&texts, ", "), "a, b, c, and 2 more");
         assert_eq!(named(&texts[..3], ", "), "a, b, c");
+    }
+
+    #[test]
+    fn what_was_asked_for_and_is_not_there_is_named() {
+        assert_eq!(unmatched(&[]), None);
+        let note = unmatched(&["absent".to_owned()]).expect("one is missing");
+        assert_eq!(note, "no function matches `absent`");
+        let note = also_inlined(&[("a".to_owned(), 1), ("b".to_owned(), 2)]).expect("two are inlined");
+        assert!(note.contains("a (1 place), b (2 places)"), "{note}");
+        let note = inlined_everywhere(&[("a".to_owned(), 3)]).expect("one is inlined");
+        assert!(note.contains("a (3 places)"), "{note}");
     }
 
     #[test]

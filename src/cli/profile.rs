@@ -155,7 +155,11 @@ struct Terminal {
 impl Observer for Terminal {
     fn progress(&mut self, progress: Progress) {
         match progress {
-            Progress::Selected { functions, sites } => notes::selected(&self.selection, functions, sites),
+            Progress::Selected {
+                functions,
+                sites,
+                unmatched,
+            } => notes::selected(&self.selection, functions, sites, &unmatched),
             Progress::Running { pid } => self.signals.hand_on(pid.0),
             Progress::Stopped { by } => signals::stop_with_the_program(by),
         }
@@ -169,7 +173,7 @@ impl Observer for Terminal {
 fn report(outcome: Outcome, to: &Destination, writing: &Writing) -> ExitCode {
     let mut sources = SourceCache::new();
     let mut profile = outcome.profile;
-    let notes = notes::of(&profile, outcome.built, &mut sources);
+    let notes = notes::of(&profile, &outcome.missed, outcome.built, &mut sources);
     profile.notes.extend(notes);
     let code = match outcome.exit {
         Some(End::Exited(code)) => ExitCode::from(u8::try_from(code & 0xFF).unwrap_or(FAILED)),

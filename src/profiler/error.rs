@@ -47,6 +47,8 @@ pub struct NoMatch {
     pub nearest: Vec<String>,
     /// Functions that match but are inlined everywhere, and how often.
     pub inlined: Vec<(String, usize)>,
+    /// Whether functions match, and every one of them is to be left out.
+    pub all_excluded: bool,
 }
 
 impl NoMatch {

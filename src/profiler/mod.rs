@@ -10,6 +10,7 @@
 //! Read on in `run.rs`.
 
 mod error;
+mod missed;
 mod run;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 pub use error::{Error, NoMatch};
 pub use lineprof_tracer::{Engine, Pid, Pinning, Signal, SignalMask, StopHandle};
+pub use missed::Missed;
 
 use crate::metric::Reading;
 use crate::profile::{Metric, Profile};
@@ -64,6 +66,8 @@ pub enum Progress {
         functions: usize,
         /// How many sites.
         sites: usize,
+        /// Patterns that no function matches.
+        unmatched: Vec<String>,
     },
     /// The process runs and every site is planted.
     Running {
@@ -95,6 +99,8 @@ pub struct Outcome {
     pub exit: Option<lineprof_tracer::End>,
     /// The executable was changed last at this time: sources newer than that may not be what was compiled.
     pub built: Option<std::time::SystemTime>,
+    /// What was asked for and is not in the profile.
+    pub missed: Missed,
 }
 
 /// Profiles `target`.

@@ -2,16 +2,18 @@
 //!
 //! Must not know: reports, terminals.
 
+use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-use lineprof_dwarf::{DebugSearch, FrameRule, Function, ObjectFile, Query};
+use lineprof_dwarf::{DebugSearch, FileAddr, FrameRule, ObjectFile};
 use lineprof_tracer::{
     Counts, End, Event, Hit, Launch, Options, Pid, Session, SiteId, SiteRequest, stop_pair,
 };
 
-use super::{Error, NoMatch, Observer, Outcome, Progress, Settings, Target};
+use super::missed::{self, Missed};
+use super::{Error, Observer, Outcome, Progress, Settings, Target};
 use crate::image::LoadBias;
 use crate::metric::{self, MemoryReader};
 use crate::occurrences;
@@ -22,9 +24,6 @@ use crate::recorder::{Arrival, Concurrency, Recorder, StackKey, StackPointer, Th
 use crate::report::escape;
 use crate::source::SourceCache;
 use crate::units::Bytes;
-
-/// How many names are offered when none matches.
-const MOST_NAMES: usize = 5;
 
 pub(super) fn run(
     target: &Target,
@@ -50,6 +49,7 @@ pub(super) fn run(
     observer.progress(Progress::Selected {
         functions: prepared.planned.plan.functions.len(),
         sites: prepared.planned.plan.sites.len(),
+        unmatched: prepared.missed.unmatched.clone(),
     });
     let started = (SystemTime::now(), Instant::now());
     let session = start(target, settings, observer)?;
@@ -108,6 +108,7 @@ struct Prepared {
     inode: u64,
     built: Option<SystemTime>,
     granularity: Bytes,
+    missed: Missed,
 }
 
 impl Prepared {
@@ -117,11 +118,12 @@ impl Prepared {
             search = search.for_program_in(directory);
         }
         let object = ObjectFile::open(program, &search)?;
-        let functions = settings.selection.resolve(&object)?;
-        if functions.is_empty() {
-            return Err(Error::NoMatch(nearest(&object, settings)?));
+        let found = settings.selection.resolve(&object)?;
+        if found.functions.is_empty() {
+            let vain = missed::no_match(&object, &settings.selection, &found)?;
+            return Err(Error::NoMatch(vain));
         }
-        let planned = plan(&object, &functions)?;
+        let planned = planner::plan(&object, &found.functions)?;
         let metadata = std::fs::metadata(program).ok();
         let granularity =
             metric::granularity(settings.metric, settings.reading).map_err(|source| Error::Memory {
@@ -134,43 +136,9 @@ impl Prepared {
             inode: metadata.as_ref().map_or(0, MetadataExt::ino),
             built: metadata.and_then(|m| m.modified().ok()),
             granularity,
+            missed: Missed::new(&settings.selection, &found),
         })
     }
-}
-
-fn plan(object: &ObjectFile, functions: &[Function]) -> Result<Planned, Error> {
-    Ok(planner::plan(object, functions)?)
-}
-
-/// What there is instead of what was asked for.
-fn nearest(object: &ObjectFile, settings: &Settings) -> Result<NoMatch, Error> {
-    let selection = &settings.selection;
-    let mut wanted: Vec<String> = selection
-        .functions
-        .iter()
-        .map(|p| p.as_str().to_owned())
-        .collect();
-    wanted.extend(selection.files.iter().map(|p| p.as_str().to_owned()));
-    let mut names = Vec::new();
-    for pattern in &selection.functions {
-        names.extend(object.nearest_names(pattern, MOST_NAMES)?);
-    }
-    names.dedup();
-    let mut inlined = Vec::new();
-    if !selection.is_default() {
-        let query = Query {
-            patterns: selection.functions.clone(),
-            exclude: selection.exclude.clone(),
-            files: selection.files.clone(),
-        };
-        let found = object.inlined_only(&query)?;
-        inlined.extend(found.into_iter().map(|f| (f.name, f.copies)));
-    }
-    Ok(NoMatch {
-        wanted,
-        nearest: names,
-        inlined,
-    })
 }
 
 /// A process that is being watched.
@@ -395,14 +363,16 @@ impl Watched {
             profile,
             exit: self.exit,
             built: self.prepared.built,
+            missed: self.prepared.missed,
         }
     }
 }
 
 /// Refusals that came before planting have no site in the plan.
 fn planner_refused(plan: &crate::plan::Plan) -> usize {
-    let planned = |r: &&RefusedSite| !plan.sites.iter().any(|site| site.address == r.address);
-    plan.refused.iter().filter(planned).count()
+    let sites: HashSet<FileAddr> = plan.sites.iter().map(|site| site.address).collect();
+    let refused = plan.refused.iter().map(|refused| refused.address);
+    refused.filter(|address| !sites.contains(address)).count()
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -37,7 +37,7 @@ pub(crate) fn run(target: &Target, settings: &Settings) -> ExitCode {
     let word = match profiler::profile(target, settings, &mut teller) {
         Ok(outcome) => {
             let mut profile = outcome.profile;
-            let notes = notes::of(&profile, outcome.built, &mut SourceCache::new());
+            let notes = notes::of(&profile, &outcome.missed, outcome.built, &mut SourceCache::new());
             profile.notes.extend(notes);
             Word::Report(Box::new(profile))
         }
@@ -113,7 +113,15 @@ struct Teller {
 impl Observer for Teller {
     fn progress(&mut self, progress: Progress) {
         let word = match progress {
-            Progress::Selected { functions, sites } => Word::Selected { functions, sites },
+            Progress::Selected {
+                functions,
+                sites,
+                unmatched,
+            } => Word::Selected {
+                functions,
+                sites,
+                unmatched,
+            },
             Progress::Running { pid } => Word::Running { pid: pid.0 },
             // Whoever stopped it knows.
             Progress::Stopped { .. } => return,

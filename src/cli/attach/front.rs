@@ -81,7 +81,11 @@ fn listen(engine: &mut Child, selection: &Selection) -> Option<Word> {
     let mut words = BufReader::new(engine.stdout.take()?);
     loop {
         match Word::read(&mut words).ok()?? {
-            Word::Selected { functions, sites } => notes::selected(selection, functions, sites),
+            Word::Selected {
+                functions,
+                sites,
+                unmatched,
+            } => notes::selected(selection, functions, sites, &unmatched),
             Word::Running { pid } => eprintln!(
                 "lineprof: attached to {pid}; Ctrl-C ends the profile and leaves the process running"
             ),

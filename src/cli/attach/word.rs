@@ -13,7 +13,11 @@ use crate::cli::hint::Failure;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Word {
     /// These are going to be profiled.
-    Selected { functions: usize, sites: usize },
+    Selected {
+        functions: usize,
+        sites: usize,
+        unmatched: Vec<String>,
+    },
     /// The process is attached to and every site is planted.
     Running { pid: i32 },
     /// The process has been given back, and this came of it. Nothing follows.

@@ -155,7 +155,7 @@ fn debug_information(pid: i32) -> Option<Finding> {
     }
     let object = ObjectFile::open(&link, &search);
     let own = object.and_then(|object| {
-        let functions = Selection::default().resolve(&object)?;
+        let functions = Selection::default().resolve(&object)?.functions;
         Ok((functions.len(), object.debug_path().map(Path::to_owned)))
     });
     Some(match own {
