@@ -6,13 +6,13 @@
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::arch::{BREAKPOINT, MAX_INSTRUCTION};
 use crate::ids::{SiteId, Tid};
+use crate::parked::Parked;
 use crate::remote_call::RemoteCaller;
 use crate::scratch::{self, Found, Scratch};
 use crate::site::{Refused, SiteRequest, SiteTable, Way};
 use crate::sys::procfs::{Mapping, Seccomp};
-use crate::sys::{Answer, Kernel, RawStatus};
+use crate::sys::{Answer, Kernel};
 use nix::errno::Errno;
-use std::collections::VecDeque;
 
 /// Which engine runs the instructions under the sites.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,7 +156,7 @@ impl AddressSpace {
         kernel: &mut K,
         tid: Tid,
         id: SiteId,
-        parked: &mut VecDeque<(Tid, RawStatus)>,
+        parked: &mut Parked,
     ) -> Answer<Way> {
         if self.sites.get(id).way == Way::Open {
             self.choose_ways(kernel, tid, parked)?;
@@ -164,12 +164,7 @@ impl AddressSpace {
         Ok(self.sites.get(id).way)
     }
 
-    fn choose_ways<K: Kernel>(
-        &mut self,
-        kernel: &mut K,
-        tid: Tid,
-        parked: &mut VecDeque<(Tid, RawStatus)>,
-    ) -> Answer<()> {
+    fn choose_ways<K: Kernel>(&mut self, kernel: &mut K, tid: Tid, parked: &mut Parked) -> Answer<()> {
         let open = |sites: &SiteTable| -> Vec<SiteId> {
             let is_open = |(_, site): &(usize, &crate::site::BreakpointSite)| site.way == Way::Open;
             let ids = sites.all().iter().enumerate().filter(is_open);
@@ -201,7 +196,7 @@ impl AddressSpace {
         kernel: &mut K,
         tid: Tid,
         sites: &[SiteId],
-        parked: &mut VecDeque<(Tid, RawStatus)>,
+        parked: &mut Parked,
     ) -> Answer<()> {
         let (Some(first), Some(last)) = (sites.first(), sites.last()) else {
             return Ok(());
@@ -248,7 +243,7 @@ fn map_executable<K: Kernel>(
     tid: Tid,
     at: RemoteAddr,
     size: u64,
-    parked: &mut VecDeque<(Tid, RawStatus)>,
+    parked: &mut Parked,
 ) -> Answer<RemoteAddr> {
     let protection = libc::PROT_READ | libc::PROT_EXEC;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;

@@ -32,7 +32,7 @@ impl<K: Kernel> Core<K> {
         let role = if shared { Role::Passing } else { Role::Copy };
         self.adopt(tid, process, role, State::Unborn);
         self.met.insert(tid);
-        self.parked.push_front((tid, status));
+        self.parked.push_first(tid, status);
         Ok(())
     }
 
@@ -69,7 +69,7 @@ impl<K: Kernel> Core<K> {
             Err(_) => {}
         }
         if let Some(status) = self.early.remove(&child) {
-            self.parked.push_back((child, status));
+            self.parked.push(child, status);
         }
         self.resume(parent, Go::On, Signal::NONE)
     }

@@ -28,13 +28,15 @@ impl<K: Kernel> Core<K> {
         self.affinity.release_all();
         let restored = self.restore_code();
         // First stops that came before the parent's event: nobody waits for these threads any more.
-        self.parked.extend(std::mem::take(&mut self.early));
+        for (tid, status) in std::mem::take(&mut self.early) {
+            self.parked.push(tid, status);
+        }
         // The thread of the last event stands at a site or behind it; no byte of ours is there any more.
         self.forget_current()?;
         // Threads made meanwhile by those that still run are seen by the next round.
         loop {
             // A call run in one thread parks the stops of others.
-            while let Some((tid, status)) = match self.parked.pop_front() {
+            while let Some((tid, status)) = match self.parked.next() {
                 None => self.kernel.wait(WaitFor::AnyNow).unwrap_or(None),
                 parked => parked,
             } {
@@ -131,7 +133,7 @@ impl<K: Kernel> Core<K> {
                 self.adopt(child, process, role, State::Unborn);
                 self.let_go(tid, Signal::NONE)
             }
-            Stop::Exiting if self.untold.remove(&tid) => Ok(()),
+            Stop::Exiting if self.parked.had_let_go(tid) => Ok(()),
             // PTRACE_DETACH leaves a group-stop as it is: the thread stays stopped.
             Stop::Group(_) | Stop::SystemCall | Stop::Executed | Stop::Exiting => {
                 self.let_go(tid, Signal::NONE)

@@ -14,7 +14,7 @@ use crate::arch::{SteppingHazard, stepping_hazard};
 use crate::decode::{Stop, decode};
 use crate::ids::{Pid, SiteId, Tid};
 use crate::session::Core;
-use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor, park, wait_for};
+use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
 use crate::tracee::State;
 use crate::trap_setting::Allowed;
 use nix::errno::Errno;
@@ -57,7 +57,7 @@ impl<K: Kernel> Core<K> {
         };
         for other in held {
             // It was killed while it was held, and its next stop is here already.
-            if self.parked.iter().any(|(parked, _)| *parked == other) {
+            if self.parked.holds(other) {
                 continue;
             }
             match self.resume(other, Go::On, Signal::NONE) {
@@ -81,7 +81,7 @@ impl<K: Kernel> Core<K> {
                 self.resume(tid, Go::On, signal)
             }
             Stepped::Then(status) => {
-                self.parked.push_back((tid, status));
+                self.parked.push(tid, status);
                 Ok(())
             }
         }
@@ -94,14 +94,14 @@ impl<K: Kernel> Core<K> {
     fn hold_others(&mut self, tid: Tid, held: &mut Vec<Tid>) -> Answer<()> {
         // Those that have stopped by themselves need no interrupt, and there may be many.
         while let Some((reported, status)) = self.kernel.wait(WaitFor::AnyNow)? {
-            park(&mut self.parked, reported, status);
+            self.parked.keep(&mut self.kernel, reported, status)?;
             if reported == tid {
                 return Err(Errno::ESRCH);
             }
         }
-        let is_parked = |other: Tid| self.parked.iter().any(|(parked, _)| *parked == other);
+        self.parked.let_ends_go(&mut self.kernel)?;
         let running = |(other, t): &(&Tid, &crate::tracee::Tracee)| {
-            **other != tid && t.state == State::Running && !is_parked(**other)
+            **other != tid && t.state == State::Running && !self.parked.holds(**other)
         };
         let others: Vec<_> = self
             .tracees
@@ -109,11 +109,6 @@ impl<K: Kernel> Core<K> {
             .filter(running)
             .map(|(t, tracee)| (*t, tracee.process))
             .collect();
-        let ending = |(_, status): &&(Tid, RawStatus)| decode(*status) == Stop::Exiting;
-        let ends: Vec<Tid> = self.parked.iter().filter(ending).map(|(tid, _)| *tid).collect();
-        for end in ends {
-            self.let_end(end)?;
-        }
         for (other, process) in others {
             if self.may_wait_for_child(other) || self.kernel.activity(process, other) != Ok(Activity::Running)
             {
@@ -140,11 +135,8 @@ impl<K: Kernel> Core<K> {
                 | Stop::Group(_)
                 | Stop::Child
                 | Stop::Executed
-                | Stop::Ended(_) => park(&mut self.parked, other, status),
-                Stop::Exiting => {
-                    park(&mut self.parked, other, status);
-                    self.let_end(other)?;
-                }
+                | Stop::Exiting
+                | Stop::Ended(_) => self.parked.keep(&mut self.kernel, other, status)?,
             }
         }
         Ok(())
@@ -165,12 +157,11 @@ impl<K: Kernel> Core<K> {
             if reported == other {
                 return Ok(Some(status));
             }
-            park(&mut self.parked, reported, status);
+            self.parked.keep(&mut self.kernel, reported, status)?;
             if reported == tid {
                 return Err(Errno::ESRCH);
             }
             match decode(status) {
-                Stop::Exiting => self.let_end(reported)?,
                 Stop::Executed | Stop::Ended(_) if reported == process.leader() => return Ok(None),
                 Stop::Signal(_)
                 | Stop::SystemCall
@@ -178,24 +169,10 @@ impl<K: Kernel> Core<K> {
                 | Stop::Group(_)
                 | Stop::Child
                 | Stop::Executed
+                | Stop::Exiting
                 | Stop::Ended(_) => {}
             }
         }
-    }
-
-    /// Lets a thread end before its end is told: the parked stop tells it later.
-    fn let_end(&mut self, tid: Tid) -> Answer<()> {
-        if let Some(tracee) = self.tracees.get_mut(&tid)
-            && tracee.state != State::Ending
-        {
-            tracee.state = State::Ending;
-            self.untold.insert(tid);
-            match self.resume(tid, Go::On, Signal::NONE) {
-                Ok(()) | Err(Errno::ESRCH) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(())
     }
 
     fn step_lifted(&mut self, tid: Tid, site: SiteId) -> Answer<Stepped> {
@@ -220,7 +197,7 @@ impl<K: Kernel> Core<K> {
         };
         loop {
             self.kernel.resume(tid, go, Signal::NONE)?;
-            let status = wait_for(&mut self.kernel, tid, &mut self.parked)?;
+            let status = self.parked.wait_for(&mut self.kernel, tid)?;
             match decode(status) {
                 Stop::SystemCall => return Ok(Stepped::Done),
                 Stop::Signal(Signal::TRAP) if self.kernel.origin(tid)? == Origin::Step => {

@@ -44,6 +44,7 @@ mod handle;
 mod ids;
 mod in_place;
 mod launch;
+mod parked;
 mod remote_call;
 mod scratch;
 mod session;

@@ -10,9 +10,9 @@ use crate::addr::RemoteAddr;
 use crate::arch::{Registers, SYSCALL_INSTRUCTION};
 use crate::decode::{Stop, decode};
 use crate::ids::Tid;
-use crate::sys::{Answer, Go, Kernel, RawStatus, Signal, wait_for};
+use crate::parked::Parked;
+use crate::sys::{Answer, Go, Kernel, Signal};
 use nix::errno::Errno;
-use std::collections::VecDeque;
 
 /// Where the tracees of one memory run system calls.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl RemoteCaller {
         tid: Tid,
         number: i64,
         arguments: [u64; 6],
-        parked: &mut VecDeque<(Tid, RawStatus)>,
+        parked: &mut Parked,
     ) -> Answer<u64> {
         let instruction = self.instruction(kernel, tid)?;
         let saved = kernel.registers(tid)?;
@@ -80,7 +80,7 @@ impl RemoteCaller {
         &mut self,
         kernel: &mut K,
         tid: Tid,
-        parked: &mut VecDeque<(Tid, RawStatus)>,
+        parked: &mut Parked,
         with: impl FnOnce(&mut Page<'_, K>) -> Answer<T>,
     ) -> Answer<T> {
         const SIZE: u64 = 4096;
@@ -111,7 +111,7 @@ pub(crate) struct Page<'a, K> {
     caller: &'a mut RemoteCaller,
     kernel: &'a mut K,
     tid: Tid,
-    parked: &'a mut VecDeque<(Tid, RawStatus)>,
+    parked: &'a mut Parked,
 }
 
 impl<K: Kernel> Page<'_, K> {
@@ -141,12 +141,12 @@ impl<K: Kernel> Page<'_, K> {
 }
 
 /// Lets the tracee enter and leave one system call.
-fn run<K: Kernel>(kernel: &mut K, tid: Tid, parked: &mut VecDeque<(Tid, RawStatus)>) -> Answer<Registers> {
+fn run<K: Kernel>(kernel: &mut K, tid: Tid, parked: &mut Parked) -> Answer<Registers> {
     let mut group_stop = false;
     for _ in 0..2 {
         kernel.resume(tid, Go::ToSystemCall, Signal::NONE)?;
         loop {
-            let status = wait_for(kernel, tid, parked)?;
+            let status = parked.wait_for(kernel, tid)?;
             match decode(status) {
                 Stop::SystemCall => break,
                 // SIGSTOP: no mask holds it.
@@ -161,7 +161,7 @@ fn run<K: Kernel>(kernel: &mut K, tid: Tid, parked: &mut VecDeque<(Tid, RawStatu
                 }
                 // A leader that died unseen comes back as the thread that has called exec.
                 Stop::Executed | Stop::Exiting | Stop::Ended(_) => {
-                    parked.push_back((tid, status));
+                    parked.push(tid, status);
                     return Err(Errno::ESRCH);
                 }
             }

@@ -20,6 +20,7 @@ use crate::decode::{Stop, decode};
 use crate::error::{Error, Operation, Result, Subject};
 use crate::event::{Counts, Event, Hit};
 use crate::ids::{Pid, SiteId, Tid, TraceeId};
+use crate::parked::Parked;
 use crate::scratch::Found;
 use crate::site::{Refused, SiteRequest, Way};
 use crate::sys::spawn::Doorbell;
@@ -27,7 +28,7 @@ use crate::sys::{Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
 use crate::tracee::{Onward, Retries, Role, Signals, State, Tracee};
 use crate::trap_setting::{Allowed, TrapAction};
 use nix::errno::Errno;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// How a session does its work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,12 +48,10 @@ pub(crate) struct Core<K: Kernel> {
     /// In order, so that what a session does follows from what it was told and from nothing else.
     pub(crate) tracees: BTreeMap<Tid, Tracee>,
     /// Stops that were reaped while another thread was waited for.
-    pub(crate) parked: VecDeque<(Tid, RawStatus)>,
+    pub(crate) parked: Parked,
     pub(crate) early: BTreeMap<Tid, RawStatus>,
     /// Processes whose first stop was acted on before their parent told of them.
     pub(crate) met: HashSet<Tid>,
-    /// Threads that were let end before their end was told: that stop is parked, and over.
-    pub(crate) untold: HashSet<Tid>,
     /// The thread whose event the client is looking at.
     current: Option<(Tid, Onward)>,
     pub(crate) affinity: Affinity,
@@ -75,10 +74,9 @@ impl<K: Kernel> Core<K> {
             process,
             space: AddressSpace::new(options.engine),
             tracees: BTreeMap::new(),
-            parked: VecDeque::new(),
+            parked: Parked::default(),
             early: BTreeMap::new(),
             met: HashSet::new(),
-            untold: HashSet::new(),
             current: None,
             affinity: Affinity::new(options.pinning),
             trap_actions: HashMap::new(),
@@ -127,7 +125,10 @@ impl<K: Kernel> Core<K> {
         self.tracees
             .values()
             .filter(alive)
-            .min_by_key(|t| (t.state == State::Ending, t.id.tid))
+            .min_by_key(|t| {
+                let ends = t.state == State::Ending || self.parked.has_let_go(t.id.tid);
+                (ends, t.id.tid)
+            })
             .map(|t| t.id.tid)
     }
 
@@ -190,13 +191,13 @@ impl<K: Kernel> Core<K> {
     /// to time all stops are taken in, and each has its turn.
     fn next_stop(&mut self) -> Answer<(Tid, RawStatus)> {
         loop {
-            if let Some(parked) = self.parked.pop_front() {
+            if let Some(parked) = self.parked.next() {
                 return Ok(parked);
             }
             if self.tracees.len() > 1 && self.waits_since_round >= WAITS_A_ROUND {
                 self.waits_since_round = 0;
-                while let Some(stop) = self.kernel.wait(WaitFor::AnyNow)? {
-                    self.parked.push_back(stop);
+                while let Some((tid, status)) = self.kernel.wait(WaitFor::AnyNow)? {
+                    self.parked.push(tid, status);
                 }
                 continue;
             }
@@ -303,7 +304,7 @@ impl<K: Kernel> Core<K> {
             Stop::Child => self.act_on_child(tid).map(|()| None),
             Stop::Executed => self.act_on_exec(tid),
             // It was let go before this could be told (`in_place`).
-            Stop::Exiting if self.untold.remove(&tid) => {
+            Stop::Exiting if self.parked.had_let_go(tid) => {
                 Ok((role == Role::Profiled).then_some(Event::ThreadEnding(id)))
             }
             Stop::Exiting => match role {

@@ -27,7 +27,7 @@ use crate::address_space::may_inject;
 use crate::decode::{Stop, decode};
 use crate::ids::Tid;
 use crate::session::Core;
-use crate::sys::{Answer, Go, Kernel, Origin, Signal, wait_for};
+use crate::sys::{Answer, Go, Kernel, Origin, Signal};
 use nix::errno::Errno;
 
 /// Every hit of a thread up to this one is looked at, and one of as many later on: a look costs as much
@@ -146,9 +146,9 @@ impl<K: Kernel> Core<K> {
             return self.resume(tid, Go::On, Signal::TRAP);
         }
         self.kernel.resume(tid, Go::Step, Signal::TRAP)?;
-        let status = wait_for(&mut self.kernel, tid, &mut self.parked)?;
+        let status = self.parked.wait_for(&mut self.kernel, tid)?;
         if decode(status) != Stop::Signal(Signal::TRAP) || self.kernel.origin(tid)? != Origin::Other {
-            self.parked.push_back((tid, status));
+            self.parked.push(tid, status);
             return Ok(());
         }
         self.learn_trap_action(tid)?;

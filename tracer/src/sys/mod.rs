@@ -18,7 +18,6 @@ use crate::addr::RemoteAddr;
 use crate::arch::Registers;
 use crate::ids::{Pid, Tid};
 use nix::errno::Errno;
-use std::collections::VecDeque;
 
 /// The kernel's answer, or its errno.
 pub(crate) type Answer<T> = std::result::Result<T, Errno>;
@@ -137,34 +136,6 @@ pub(crate) trait Kernel {
     fn signal_sets(&mut self, tid: Tid) -> Answer<procfs::SignalSets>;
     /// Whether two processes share one memory.
     fn same_memory(&mut self, one: Tid, other: Tid) -> Answer<bool>;
-}
-
-/// The next stop of one thread; whatever is reported before it is parked.
-///
-/// A wait for that thread alone could last for ever: a leader's end is reported only after all other
-/// threads are reaped, and a thread in an exec waits for the others to be let go (ptrace(2)).
-pub(crate) fn wait_for<K: Kernel>(
-    kernel: &mut K,
-    tid: Tid,
-    parked: &mut VecDeque<(Tid, RawStatus)>,
-) -> Answer<RawStatus> {
-    loop {
-        match kernel.wait(WaitFor::Any)? {
-            Some((reported, status)) if reported == tid => return Ok(status),
-            Some((other, status)) => park(parked, other, status),
-            None => {}
-        }
-    }
-}
-
-/// Keeps a stop for later.
-///
-/// A thread reports again without having been let go only when it is killed: what it stopped for before is
-/// void then, but for its end.
-pub(crate) fn park(parked: &mut VecDeque<(Tid, RawStatus)>, tid: Tid, status: RawStatus) {
-    use crate::decode::{Stop, decode};
-    parked.retain(|(other, before)| *other != tid || decode(*before) == Stop::Exiting);
-    parked.push_back((tid, status));
 }
 
 /// What happens to a tracee when its tracer dies.
