@@ -102,7 +102,7 @@ pub struct PlannedInstance {
     pub entry_reached_by_jump: bool,
     /// Static flow of control: `(s, t)` when `t` can be reached from `s` without passing another site.
     pub edges: Vec<(SiteIndex, SiteIndex)>,
-    /// The site at the function's first instruction.
+    /// The site at the function's first instruction, or behind it where that is `endbr64`.
     pub entry: SiteIndex,
 }
 

@@ -15,8 +15,28 @@ pub(super) struct Instruction {
     /// Bytes.
     pub(super) length: u8,
     flow: Flow,
+    landing: Landing,
     /// The start of the range it was decoded from: what its targets are relative to.
     base: FileAddr,
+}
+
+/// Whether indirect branches may arrive at an instruction when the processor tracks them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Landing {
+    No,
+    /// `endbr64`: an `int3` in its place makes every indirect branch to it a fault.
+    Pad,
+}
+
+impl Landing {
+    fn of(code: &[u8]) -> Landing {
+        // Intel SDM vol. 2, ENDBR64.
+        if code.starts_with(&[0xF3, 0x0F, 0x1E, 0xFA]) {
+            Landing::Pad
+        } else {
+            Landing::No
+        }
+    }
 }
 
 /// The code of an instance.
@@ -45,9 +65,11 @@ impl InstanceCode {
             for instruction in code::decode(bytes) {
                 let address = at(range.start, instruction.offset);
                 end = at(range.start, instruction.end());
+                let from = usize::try_from(instruction.offset.0).unwrap_or(usize::MAX);
                 let instruction = Instruction {
                     length: instruction.length,
                     flow: instruction.flow,
+                    landing: Landing::of(bytes.get(from..).unwrap_or_default()),
                     base: range.start,
                 };
                 decoded.instructions.insert(address, instruction);
@@ -65,6 +87,15 @@ impl InstanceCode {
     /// The instruction that begins at `address`.
     pub(super) fn instruction(&self, address: FileAddr) -> Option<&Instruction> {
         self.instructions.get(&address)
+    }
+
+    /// Where a site for `address` goes: behind `endbr64`, which does nothing else.
+    pub(super) fn site_for(&self, address: FileAddr) -> FileAddr {
+        let pad = self.instruction(address).filter(|i| i.landing == Landing::Pad);
+        let behind = pad.map(|pad| FileAddr(address.0 + u64::from(pad.length)));
+        behind
+            .filter(|behind| self.instructions.contains_key(behind))
+            .unwrap_or(address)
     }
 
     /// Whether `address` lies behind bytes that could not be decoded.

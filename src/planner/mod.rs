@@ -147,17 +147,18 @@ impl Planner {
             self.refuse(instance.entry, function, declared, "its code cannot be read");
             return;
         }
-        if self.taken.contains(&instance.entry) {
+        let entry = code.site_for(instance.entry);
+        if self.taken.contains(&entry) {
             self.refuse(
-                instance.entry,
+                entry,
                 function,
                 declared,
                 "its code is shared with another function",
             );
             return;
         }
-        let mut wanted: BTreeMap<FileAddr, Vec<RowLine<'_>>> = lines;
-        for address in exits.keys().chain([&instance.entry]) {
+        let mut wanted = self.behind_landing_pads(function, own_file, lines, &code);
+        for address in exits.keys().chain([&entry]) {
             wanted.entry(*address).or_default();
         }
         let id = InstanceId(index(self.planned.plan.instances.len()));
@@ -191,7 +192,7 @@ impl Planner {
                 address,
                 instance: id,
                 lines,
-                entry: address == instance.entry,
+                entry: address == entry,
                 exit: exits.get(&address).copied().unwrap_or(Exit::Never),
             });
             let range = lineprof_dwarf::AddrRange {
@@ -210,10 +211,45 @@ impl Planner {
         }
         self.planned.plan.instances.push(PlannedInstance {
             function,
-            entry_reached_by_jump: code.jump_targets().contains(&instance.entry),
+            entry_reached_by_jump: [instance.entry, entry]
+                .iter()
+                .any(|to| code.jump_targets().contains(to)),
             edges,
-            entry: sites[&instance.entry],
+            entry: sites[&entry],
         });
+    }
+
+    /// The lines of each address, those of an `endbr64` behind it.
+    fn behind_landing_pads<'r>(
+        &mut self,
+        function: FunctionId,
+        own_file: &Path,
+        lines: BTreeMap<FileAddr, Vec<RowLine<'r>>>,
+        code: &InstanceCode,
+    ) -> BTreeMap<FileAddr, Vec<RowLine<'r>>> {
+        let mut moved: BTreeMap<FileAddr, Vec<RowLine<'r>>> = BTreeMap::new();
+        let jump_targets = code.jump_targets();
+        let declared = self.planned.plan.function(function).line;
+        // The declaration has the function's calls without a site.
+        let is_declaration = |line: &RowLine<'_>| line.file == own_file && line.line == declared;
+        for (address, lines) in lines {
+            let site = code.site_for(address);
+            let known = moved.get(&site).is_some_and(|known| !known.is_empty());
+            let pad = FileAddr(site.0.wrapping_sub(4));
+            if known && address == site && jump_targets.contains(&site) {
+                // A loop that leads back here does not pass the lines of the pad.
+                let dropped = moved.insert(site, lines).into_iter().flatten();
+                for line in dropped.filter(|line| !is_declaration(line)) {
+                    self.refuse(pad, function, line.line, "a landing pad in front of a loop");
+                }
+                continue;
+            }
+            moved.entry(site).or_default().extend(lines);
+        }
+        for lines in moved.values_mut() {
+            lines.dedup();
+        }
+        moved
     }
 
     fn sited_line(&mut self, function: FunctionId, own_file: &Path, line: RowLine<'_>) -> LineId {
