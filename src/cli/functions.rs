@@ -15,6 +15,7 @@ use lineprof::profile::path_text;
 use lineprof::report::escape::Escaped;
 use lineprof::select::Selection;
 use lineprof_dwarf::{DebugSearch, Error, ObjectFile, SourceLine};
+use unicode_width::UnicodeWidthStr;
 
 use super::args::Functions;
 use super::hint::{self, Doing, Failure};
@@ -144,16 +145,23 @@ fn nothing(object: &ObjectFile, args: &Functions) -> Result<Failure, Error> {
 fn write(listed: &[Listed], out: &mut impl Write) -> io::Result<()> {
     let rows: Vec<[String; 3]> = listed.iter().map(cells).collect();
     let width = |column: usize| {
-        let lengths = rows.iter().map(|row| row[column].chars().count());
+        let lengths = rows.iter().map(|row| row[column].width());
         lengths.filter(|length| *length <= WIDEST).max().unwrap_or(0)
     };
     let (names, places) = (width(0), width(1));
     let mut text = String::new();
     for [name, place, code] in &rows {
-        text.push_str(&format!("{name:names$}  {place:places$}  {code}\n"));
+        let (name, place) = (padded(name, names), padded(place, places));
+        text.push_str(&format!("{name}  {place}  {code}\n"));
     }
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// The text with spaces behind it up to so many columns of a terminal.
+fn padded(text: &str, columns: usize) -> String {
+    let missing = columns.saturating_sub(text.width());
+    format!("{text}{:missing$}", "")
 }
 
 fn cells(listed: &Listed) -> [String; 3] {

@@ -8,6 +8,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use unicode_width::UnicodeWidthChar;
+
 /// Text with nothing in it that a terminal obeys: one line, no tabs.
 ///
 /// ```
@@ -27,7 +29,8 @@ impl Display for Escaped<'_> {
 
 /// A line of source: as [`Escaped`], with tabs expanded to columns that are multiples of eight from its first.
 ///
-/// The table's own columns stand before it, so tabs left alone would move the line's beginning.
+/// The table's own columns stand before it, so tabs left alone would move the line's beginning. A character takes as
+/// many columns as a terminal gives it: two for 表, none for a combining accent (UAX #11).
 #[derive(Debug, Clone, Copy)]
 pub struct EscapedSource<'text>(pub &'text str);
 
@@ -43,7 +46,7 @@ impl Display for EscapedSource<'_> {
                 column += width;
             } else {
                 write_escaped(character, f)?;
-                column += 1;
+                column += character.width().unwrap_or(1);
             }
         }
         Ok(())
@@ -110,6 +113,16 @@ mod tests {
     #[test]
     fn a_title_sequence_is_shown_not_obeyed() {
         assert_eq!(Escaped("f\x1b]0;owned\x07").to_string(), r"f\x1b]0;owned\x07");
+    }
+
+    #[test]
+    fn a_tab_behind_wide_characters_ends_where_an_editor_ends_it() {
+        let wide = EscapedSource("表表表\t|").to_string();
+        let combined = EscapedSource("e\u{301}\t|").to_string();
+        assert_eq!(
+            (wide.as_str(), combined.as_str()),
+            ("表表表  |", "e\u{301}       |")
+        );
     }
 
     #[test]
