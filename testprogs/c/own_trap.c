@@ -1,6 +1,7 @@
 /* Proves: a program's own int3 on a profiled line, and its own SIGTRAP handler, work as without the profiler.
    Build: cc -g -O0
    Profile: work */
+#include "../include/settle.h"
 #include <signal.h>
 
 static volatile sig_atomic_t trapped;
@@ -22,6 +23,7 @@ static int work(int n) //@ function calls=10
 int main(void)
 {
     int sum = 0;
+    settle();
     signal(SIGTRAP, trap);
     for (int i = 0; i < 10; i++)
         sum += work(i);

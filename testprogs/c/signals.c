@@ -5,6 +5,7 @@
    Profile: handle
    Profile: count */
 #define _GNU_SOURCE
+#include "../include/settle.h"
 #include <signal.h>
 #include <unistd.h>
 
@@ -35,6 +36,7 @@ static void work(int n) //@ function calls=100
 int main(void)
 {
     struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO};
+    settle();
     sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGTRAP, &action, NULL);
     sigaction(SIGRTMIN, &action, NULL);

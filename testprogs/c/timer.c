@@ -2,6 +2,7 @@
    Build: cc -g -O0 -Wl,-z,now
    Profile: work
    Gcov: how often the timer ticks, and how long main waits for it, is chance */
+#include "../include/settle.h"
 #include <signal.h>
 #include <sys/time.h>
 
@@ -25,6 +26,7 @@ int main(void)
     struct itimerval interval = {.it_interval = {.tv_usec = 1000}, .it_value = {.tv_usec = 1000}};
     struct itimerval never = {0};
     long sum = 0;
+    settle();
     signal(SIGALRM, tick);
     setitimer(ITIMER_REAL, &interval, 0);
     for (int i = 0; i < 5000; i++)

@@ -3,6 +3,8 @@
    Profile: thrower
    Profile: middle
    Profile: catcher */
+#include "../include/settle.h"
+
 static int guarded;
 
 struct Guard {
@@ -37,6 +39,7 @@ static int catcher(int n) //@ function calls=30
 int main()
 {
     int sum = 0;
+    settle();
     for (int i = 0; i < 30; i++)
         sum += catcher(i);
     return sum == 300 + 20 - 135 && guarded == 30 ? 0 : 1;

@@ -2,6 +2,10 @@
 // Build: rustc -g -C opt-level=0
 // Profile: panics::inner
 // Profile: panics::outer
+#[path = "../include/settle.rs"]
+#[allow(dead_code)]
+mod settle;
+
 fn inner(n: u32) -> u32 { //@ function calls=10
     if n % 2 == 0 { //@ hits=10
         std::panic::resume_unwind(Box::new(n)); //@ hits=5
@@ -15,6 +19,7 @@ fn outer(n: u32) -> u32 { //@ function calls=10
 } //@ hits=5
 
 fn main() {
+    settle::settle();
     let mut caught = 0;
     for n in 0..10 {
         if std::panic::catch_unwind(|| outer(n)).is_err() {
