@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statm_gives_resident_and_anonymous_pages() {
+    fn c114_statm_gives_resident_and_anonymous_pages() {
         let text = b"1234 500 120 3 0 400 0\n";
         assert_eq!(statm(text, Metric::Rss), Some(500));
         assert_eq!(statm(text, Metric::Anon), Some(380));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rollup_gives_every_metric() {
+    fn c118_the_rollup_gives_every_metric() {
         let text = b"55-7f ---p 00000000 00:00 0 [rollup]\nRss:  100 kB\nPss:   60 kB\nPss_Dirty: 7 kB\n\
             Private_Clean:   8 kB\nPrivate_Dirty:  30 kB\nAnonymous: 31 kB\n";
         assert_eq!(rollup(text, Metric::Rss), Some(100));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_at_least_what_the_kernel_counts_in() {
+    fn c115_c116_a_page_is_at_least_what_the_kernel_counts_in() {
         let page = page_size();
         assert_eq!(page % 4096, 0);
         let Bytes(fine) = granularity(Metric::Rss, Reading::Counters).expect("this process can be read");

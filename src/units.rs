@@ -91,12 +91,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn freed_memory_is_a_negative_change() {
+    fn c120_freed_memory_is_a_negative_change() {
         assert_eq!(Bytes(10).change_since(Bytes(30)), Change(-20));
     }
 
     #[test]
-    fn changes_add_up_to_the_whole_difference() {
+    fn c120_changes_add_up_to_the_whole_difference() {
         let readings = [Bytes(5), Bytes(90), Bytes(1), Bytes(7)];
         let sum: Change = readings
             .windows(2)

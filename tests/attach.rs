@@ -128,22 +128,22 @@ fn one_thread_in_place() {
 }
 
 #[test]
-fn eight_threads_displaced() {
+fn c093_c094_eight_threads_displaced() {
     attach_and_leave(8, Engine::Displaced, Signal::SIGINT);
 }
 
 #[test]
-fn eight_threads_in_place() {
+fn c093_c094_eight_threads_in_place() {
     attach_and_leave(8, Engine::InPlace, Signal::SIGINT);
 }
 
 #[test]
-fn sigterm_detaches_like_ctrl_c() {
+fn c093_sigterm_detaches_like_ctrl_c() {
     attach_and_leave(2, Engine::Displaced, Signal::SIGTERM);
 }
 
 #[test]
-fn sighup_detaches_like_ctrl_c() {
+fn c093_sighup_detaches_like_ctrl_c() {
     attach_and_leave(2, Engine::Displaced, Signal::SIGHUP);
 }
 
@@ -217,7 +217,7 @@ fn c099_eight_hot_threads_survive_the_death_of_the_front_in_place() {
 }
 
 #[test]
-fn a_process_that_ends_while_attached_is_reported_and_its_parent_gets_its_status() {
+fn c089_a_process_that_ends_while_attached_is_reported_and_its_parent_gets_its_status() {
     let mut target = serving(2);
     let lineprof = attached(&target, Engine::Displaced);
     served(&mut target);
@@ -235,7 +235,7 @@ fn a_process_that_ends_while_attached_is_reported_and_its_parent_gets_its_status
 }
 
 #[test]
-fn the_binary_on_disk_stays_as_it_was() {
+fn c050_the_binary_on_disk_stays_as_it_was() {
     let binary = Program::load("c/attach_target.c").build_first();
     let before = std::fs::read(&binary.path).expect("the binary is readable");
     attach_and_leave(1, Engine::Displaced, Signal::SIGINT);

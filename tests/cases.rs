@@ -7,7 +7,8 @@
 //! cases_skipped.txt ── skipped: ──► {44, …}   not yet: ──► {…} ─────────────────┴─► C001 to C121, each
 //! ```
 //!
-//! The numbers stand at the head of a test's name. A test that is ignored is none.
+//! The numbers stand at the head of a test's name. A test that is ignored is none. The tests of a list of test programs
+//! (`support/mod.rs`) stand there by name and path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ fn tests(text: &str) -> Vec<&str> {
     let mut lines = text.lines().map(str::trim);
     while let Some(line) = lines.next() {
         if line != "#[test]" {
+            found.extend(listed_test(line));
             continue;
         }
         let mut ignored = false;
@@ -49,6 +51,15 @@ fn tests(text: &str) -> Vec<&str> {
         }
     }
     found
+}
+
+/// The name in a line such as `c023_c_mid_instruction "c/mid_instruction.c"`.
+fn listed_test(line: &str) -> Option<&str> {
+    let (name, path) = line.strip_suffix('"')?.split_once(" \"")?;
+    let is_name = name
+        .chars()
+        .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    (is_name && path.contains('/')).then_some(name)
 }
 
 /// The cases that a test's name begins with.
@@ -139,8 +150,12 @@ fn every_case_has_a_test_or_a_reason() {
 fn tests_and_their_cases_are_found_by_name() {
     // On one line, so that this file has no such tests.
     let text = "#[test]\nfn c031_c094_given_back_after_c096() {}\n fn c001_no_test() {}\n\
-        #[test]\n#[ignore = \"slow\"]\nfn c002_ignored() {}\n#[test]\n#[should_panic]\nfn counted() {}\n";
-    assert_eq!(tests(text), ["c031_c094_given_back_after_c096", "counted"]);
+        #[test]\n#[ignore = \"slow\"]\nfn c002_ignored() {}\n#[test]\n#[should_panic]\nfn counted() {}\n\
+        c023_listed \"c/listed.c\"\nno test \"c/listed.c\"\n";
+    assert_eq!(
+        tests(text),
+        ["c031_c094_given_back_after_c096", "counted", "c023_listed"]
+    );
     assert_eq!(
         cases("c031_c094_given_back_after_c096").collect::<Vec<_>>(),
         [31, 94]

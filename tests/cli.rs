@@ -49,7 +49,7 @@ fn profile_work(program: &Path) -> Finished {
 // Exit codes.
 
 #[test]
-fn the_exit_code_of_the_program_is_passed_on() {
+fn c088_the_exit_code_of_the_program_is_passed_on() {
     for name in [
         "c/growth.c",
         "c/exit_code.c",
@@ -75,7 +75,7 @@ fn an_unknown_option_is_lineprofs_own_failure() {
 }
 
 #[test]
-fn ctrl_c_ends_the_program_and_its_report_is_complete() {
+fn c109_ctrl_c_ends_the_program_and_its_report_is_complete() {
     let target = Program::load("c/attach_target.c").build_first();
     let mut command = Lineprof::new().functions(&["serve"]).command();
     let mut lineprof = Running::start(command.arg("--").arg(&target.path).arg("2"));
@@ -247,7 +247,7 @@ fn a_pattern_that_is_no_pattern() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_is_said_and_the_program_not_harmed() {
+fn c103_a_report_that_cannot_be_written_is_said_and_the_program_not_harmed() {
     let binary = Program::load("c/exit_code.c").build_first();
     let run = Lineprof::new()
         .functions(&["work"])
@@ -256,7 +256,7 @@ fn a_report_that_cannot_be_written_is_said_and_the_program_not_harmed() {
 }
 
 #[test]
-fn a_pid_that_does_not_exist() {
+fn c007_a_pid_that_does_not_exist() {
     // Above the largest that the kernel gives out.
     let finished = Lineprof::new()
         .functions(&["work"])
@@ -266,7 +266,7 @@ fn a_pid_that_does_not_exist() {
 }
 
 #[test]
-fn a_pid_of_a_zombie() {
+fn c006_a_pid_of_a_zombie() {
     let zombie = Running::start(&mut Command::new("true"));
     let stays = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
     waitid(Id::Pid(zombie.pid()), stays).expect("the own child ends");
@@ -279,7 +279,7 @@ fn a_pid_of_a_zombie() {
 }
 
 #[test]
-fn a_pid_that_is_already_traced_names_its_tracer() {
+fn c005_a_pid_that_is_already_traced_names_its_tracer() {
     let binary = Program::load("c/attach_target.c").build_first();
     let mut target = Running::start(Command::new(&binary.path).arg("1"));
     assert_eq!(target.hear(), "ready");
@@ -294,7 +294,7 @@ fn a_pid_that_is_already_traced_names_its_tracer() {
 }
 
 #[test]
-fn a_pid_of_another_user_names_the_cause() {
+fn c009_a_pid_of_another_user_names_the_cause() {
     let binary = Program::load("c/attach_target.c").build_first();
     let mut target = Running::start(Command::new(&binary.path).arg("1"));
     assert_eq!(target.hear(), "ready");

@@ -67,7 +67,7 @@ fn hits(program: &Path, engine: Engine, function: &str, text: &str) -> (u64, u64
 }
 
 #[test]
-fn counts_are_the_same_and_the_pads_stay_whole() {
+fn c040_counts_are_the_same_and_the_pads_stay_whole() {
     for compiler in [
         "gcc -g -O0 -fcf-protection=full",
         "gcc -g -O1 -fcf-protection=full",

@@ -69,7 +69,7 @@ fn gcc_with_each_version_of_dwarf() {
 }
 
 #[test]
-fn gcc_with_sections_garbage_collected() {
+fn c024_gcc_with_sections_garbage_collected() {
     check("-O0 -g -ffunction-sections -Wl,--gc-sections", "gcc");
 }
 

@@ -122,7 +122,7 @@ fn a_recursion_is_charged_once() {
 }
 
 #[test]
-fn a_recursion_a_hundred_thousand_deep_is_charged_once() {
+fn c057_a_recursion_a_hundred_thousand_deep_is_charged_once() {
     let mut plan = Plan::default();
     let f = function(&mut plan, "f", 1, 1);
     let mut thread = Thread::new(&plan);
@@ -141,7 +141,7 @@ fn a_recursion_a_hundred_thousand_deep_is_charged_once() {
 }
 
 #[test]
-fn longjmp_closes_the_frames_it_leaves() {
+fn c056_longjmp_closes_the_frames_it_leaves() {
     let mut plan = Plan::default();
     let f = function(&mut plan, "f", 1, 2);
     let g = function(&mut plan, "g", 10, 1);
@@ -314,7 +314,7 @@ fn a_function_of_one_instruction_is_entered_and_left() {
 }
 
 #[test]
-fn a_tail_call_ends_the_caller() {
+fn c057_a_tail_call_ends_the_caller() {
     let mut plan = Plan::default();
     let f = function(&mut plan, "f", 1, 1);
     let g = function(&mut plan, "g", 10, 1);
@@ -379,7 +379,7 @@ fn a_conditional_tail_call_that_is_not_taken_leaves_the_frame() {
 
 /// Two coroutines and the code that resumes them, on stacks in every order; no key is given.
 #[test]
-fn coroutines_that_take_turns_keep_their_frames() {
+fn c058_coroutines_that_take_turns_keep_their_frames() {
     for (main_sp, one_sp, other_sp) in [
         (9000, 5000, 3000),
         (5000, 9000, 3000),
@@ -438,7 +438,7 @@ fn coroutines_that_take_turns_keep_their_frames() {
 }
 
 #[test]
-fn keys_tell_stacks_apart_whatever_the_stack_pointers() {
+fn c058_keys_tell_stacks_apart_whatever_the_stack_pointers() {
     let mut plan = Plan::default();
     let routine = function(&mut plan, "routine", 10, 2);
     let mut recorder = Recorder::new(&plan);
@@ -541,7 +541,7 @@ fn frames_that_longjmp_left_do_not_come_back() {
 }
 
 #[test]
-fn threads_do_not_mix() {
+fn c119_threads_do_not_mix() {
     let mut plan = Plan::default();
     let f = function(&mut plan, "f", 1, 1);
     let mut recorder = Recorder::new(&plan);
@@ -566,7 +566,7 @@ fn threads_do_not_mix() {
 }
 
 #[test]
-fn only_charges_made_beside_another_thread_are_marked() {
+fn c119_only_charges_made_beside_another_thread_are_marked() {
     let mut plan = Plan::default();
     let f = function(&mut plan, "f", 1, 3);
     let mut recorder = Recorder::new(&plan);

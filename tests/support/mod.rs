@@ -29,7 +29,8 @@ pub(crate) use run::{Finished, Running, WATCHDOG, run};
 
 /// Makes one test of `$check` for every test program; `$check` takes the program's path below `testprogs`.
 ///
-/// The list is checked against the disk by `natively.rs`, so that no program is forgotten. A program with a role is
+/// A test bears the name before the path: of a program that shows a numbered case of issue #3, with the case's number at
+/// its head. The list is checked against the disk by `natively.rs`, so that no program is forgotten. A program with a role is
 /// not in it: the tests that know its role name it.
 macro_rules! every_program {
     ($check:path) => {
@@ -42,7 +43,7 @@ macro_rules! every_program {
             rust_panics "rust/panics.rs"
             rust_question_mark "rust/question_mark.rs"
             rust_threads "rust/threads.rs"
-            asm_awkward "asm/awkward.S"
+            c022_c032_c033_c034_c036_c037_asm_awkward "asm/awkward.S"
         }
     };
     (@ $check:path; $($name:ident $path:literal)*) => {
@@ -63,44 +64,44 @@ pub(crate) use every_program;
 macro_rules! every_c_or_cpp_program {
     ($check:path $(; $($more:tt)*)?) => {
         $crate::support::every_program! { @ $check;
-            c_abort "c/abort.c"
-            c_alternate_stack "c/alternate_stack.c"
+            c065_c_abort "c/abort.c"
+            c055_c_alternate_stack "c/alternate_stack.c"
             c_callee "c/callee.c"
             c_condition "c/condition.c"
-            c_coroutines "c/coroutines.c"
-            c_deep_recursion "c/deep_recursion.c"
+            c058_c_coroutines "c/coroutines.c"
+            c057_c_deep_recursion "c/deep_recursion.c"
             c_early_return "c/early_return.c"
-            c_exec_inside "c/exec_inside.c"
-            c_exit_code "c/exit_code.c"
-            c_exit_inside "c/exit_inside.c"
+            c077_c_exec_inside "c/exec_inside.c"
+            c088_c_exit_code "c/exit_code.c"
+            c057_c_exit_inside "c/exit_inside.c"
             c_first_touch "c/first_touch.c"
-            c_fork_exec "c/fork_exec.c"
-            c_free "c/free.c"
+            c079_c_fork_exec "c/fork_exec.c"
+            c120_c_free "c/free.c"
             c_function_pointer "c/function_pointer.c"
             c_growth "c/growth.c"
             c_hot "c/hot.c"
-            c_longjmp "c/longjmp.c"
+            c056_c_longjmp "c/longjmp.c"
             c_loop "c/loop.c"
-            c_mid_instruction "c/mid_instruction.c"
+            c023_c_mid_instruction "c/mid_instruction.c"
             c_mutual_recursion "c/mutual_recursion.c"
             c_nested_loops "c/nested_loops.c"
             c_one_line_loop "c/one_line_loop.c"
-            c_output "c/output.c"
-            c_own_trap "c/own_trap.c"
+            c110_c_output "c/output.c"
+            c027_c_own_trap "c/own_trap.c"
             c_recursion "c/recursion.c"
-            c_segfault "c/segfault.c"
+            c065_c_segfault "c/segfault.c"
             c_setjmp "c/setjmp.c"
-            c_signals "c/signals.c"
-            c_spawn "c/spawn.c"
+            c060_c061_c063_c_signals "c/signals.c"
+            c081_c085_c_spawn "c/spawn.c"
             c_switch "c/switch.c"
-            c_tail_call "c/tail_call.c"
-            c_thread_exec "c/thread_exec.c"
-            c_thread_exit "c/thread_exit.c"
-            c_thread_storm "c/thread_storm.c"
+            c057_c_tail_call "c/tail_call.c"
+            c078_c_thread_exec "c/thread_exec.c"
+            c075_c076_c_thread_exit "c/thread_exit.c"
+            c074_c_thread_storm "c/thread_storm.c"
             c_threads "c/threads.c"
-            c_timer "c/timer.c"
-            c_vfork "c/vfork.c"
-            cpp_exceptions "cpp/exceptions.cpp"
+            c063_c_timer "c/timer.c"
+            c081_c_vfork "c/vfork.c"
+            c056_cpp_exceptions "cpp/exceptions.cpp"
             cpp_lambdas "cpp/lambdas.cpp"
             cpp_lifetimes "cpp/lifetimes.cpp"
             cpp_methods "cpp/methods.cpp"

@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_one_site_however_often_it_is_asked_for() {
+    fn c026_an_address_has_one_site_however_often_it_is_asked_for() {
         let mut table = SiteTable::default();
         let first = table.add(RemoteAddr(0x1000), vec![0x55], Way::Open);
         let second = table.add(RemoteAddr(0x1001), vec![0x90], Way::Open);

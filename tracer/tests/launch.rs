@@ -23,7 +23,7 @@ int main(int argc, char **argv) {
 "#;
 
 #[test]
-fn c028_hits_are_exact_with_one_thread_and_with_eight() {
+fn c022_c028_hits_are_exact_with_one_thread_and_with_eight() {
     let threads = program("threads", THREADS);
     for engine in BOTH {
         for number in [1, 8] {

@@ -41,7 +41,7 @@ fn facts(own: Side, process: Side) -> Facts {
 }
 
 #[test]
-fn another_users_process() {
+fn c009_another_users_process() {
     let other = Cause::OtherUser {
         pid: 7,
         user: 0,
@@ -51,7 +51,7 @@ fn another_users_process() {
 }
 
 #[test]
-fn a_program_that_runs_set_user_id_is_another_users() {
+fn c009_a_program_that_runs_set_user_id_is_another_users() {
     let mut raised = user(1000);
     raised.users[1] = 0;
     assert!(matches!(
@@ -61,19 +61,19 @@ fn a_program_that_runs_set_user_id_is_another_users() {
 }
 
 #[test]
-fn root_of_a_container_without_the_capability() {
+fn c009_c011_root_of_a_container_without_the_capability() {
     assert_eq!(decide(&facts(user(0), user(1000))), Cause::RootWithoutCapability);
 }
 
 #[test]
-fn a_process_that_protects_its_memory() {
+fn c009_a_process_that_protects_its_memory() {
     let mut facts = facts(user(1000), user(1000));
     facts.process.as_mut().expect("set above").owner = 0;
     assert_eq!(decide(&facts), Cause::NotDumpable { pid: 7 });
 }
 
 #[test]
-fn a_process_with_more_capabilities() {
+fn c009_a_process_with_more_capabilities() {
     let mut able = user(1000);
     able.permitted = 1;
     assert_eq!(
@@ -83,7 +83,7 @@ fn a_process_with_more_capabilities() {
 }
 
 #[test]
-fn each_scope_of_yama() {
+fn c009_c010_each_scope_of_yama() {
     for (scope, cause) in [
         (1, Cause::OnlyDescendants),
         (2, Cause::OnlyCapability),
@@ -100,14 +100,14 @@ fn each_scope_of_yama() {
 }
 
 #[test]
-fn another_user_namespace() {
+fn c009_another_user_namespace() {
     let mut facts = facts(root(), user(1000));
     facts.process.as_mut().expect("set above").namespace = Namespace::Other;
     assert_eq!(decide(&facts), Cause::OtherNamespace { pid: 7 });
 }
 
 #[test]
-fn a_filter_of_system_calls() {
+fn c009_c011_a_filter_of_system_calls() {
     let mut facts = facts(root(), user(1000));
     assert!(matches!(decide(&facts), Cause::Forbidden { .. }));
     facts.filter = Filter::Present;

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_prefix_belongs_to_its_instruction() {
+    fn c023_a_lock_prefix_belongs_to_its_instruction() {
         // lock incl (%rdi): a row one byte behind its start is no boundary.
         assert_eq!(
             flows(&[0xF0, 0xFF, 0x07, 0xC3]),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_landing_pad_is_known_by_its_four_bytes() {
+    fn c040_a_landing_pad_is_known_by_its_four_bytes() {
         assert_eq!(landing_pad_length(&[0xF3, 0x0F, 0x1E, 0xFA, 0x55]), 4);
         assert_eq!(landing_pad_length(&[0xF3, 0x0F, 0x1E, 0xFB]), 0);
     }

@@ -131,7 +131,7 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 #[test]
-fn any_order_of_stops_counts_every_arrival_and_gives_every_signal_once() {
+fn c029_c030_any_order_of_stops_counts_every_arrival_and_gives_every_signal_once() {
     for engine in BOTH {
         for seed in seeds() {
             let mut core = attached(scene(seed), engine);
@@ -143,7 +143,7 @@ fn any_order_of_stops_counts_every_arrival_and_gives_every_signal_once() {
 }
 
 #[test]
-fn a_kill_at_any_request_of_any_order_ends_the_session_without_an_error() {
+fn c069_a_kill_at_any_request_of_any_order_ends_the_session_without_an_error() {
     for engine in BOTH {
         for seed in seeds() {
             let mut core = attached(scene(seed), engine);
@@ -157,7 +157,7 @@ fn a_kill_at_any_request_of_any_order_ends_the_session_without_an_error() {
 }
 
 #[test]
-fn a_detach_at_any_event_of_any_order_leaves_no_byte_and_no_trap_behind() {
+fn c094_a_detach_at_any_event_of_any_order_leaves_no_byte_and_no_trap_behind() {
     for engine in BOTH {
         for seed in seeds() {
             let mut core = attached(scene(seed), engine);

@@ -40,21 +40,21 @@ fn a_plain_instruction_is_copied_and_jumps_back() {
 }
 
 #[test]
-fn a_rip_relative_operand_keeps_its_address() {
+fn c032_a_rip_relative_operand_keeps_its_address() {
     // mov rax,[rip+0x10] at 0x401000: 0x401017
     let code = [0x48, 0x8B, 0x05, 0x10, 0, 0, 0];
     assert_eq!(moved(&code)[0], "mov rax,[401017h]");
 }
 
 #[test]
-fn an_operand_further_than_two_gigabytes_is_refused() {
+fn c032_an_operand_further_than_two_gigabytes_is_refused() {
     let code = [0x48, 0x8B, 0x05, 0x10, 0, 0, 0];
     let far = RemoteAddr(SITE.0 + (5 << 30));
     assert_eq!(relocate(&code, SITE, far), Err(NotRelocatable::OutOfReach));
 }
 
 #[test]
-fn a_conditional_branch_goes_to_its_target_or_back() {
+fn c033_a_conditional_branch_goes_to_its_target_or_back() {
     // je +0x10
     assert_eq!(
         moved(&[0x74, 0x10]),
@@ -63,12 +63,12 @@ fn a_conditional_branch_goes_to_its_target_or_back() {
 }
 
 #[test]
-fn a_jump_to_itself_goes_to_the_site_and_not_to_the_slot() {
+fn c033_a_jump_to_itself_goes_to_the_site_and_not_to_the_slot() {
     assert_eq!(moved(&[0xEB, 0xFE]), ["jmp 0000000000401000h"]);
 }
 
 #[test]
-fn a_direct_call_pushes_the_original_return_address() {
+fn c033_a_direct_call_pushes_the_original_return_address() {
     // call +0x100
     let code = [0xE8, 0x00, 0x01, 0, 0];
     assert_eq!(
@@ -87,7 +87,7 @@ fn a_direct_call_pushes_the_original_return_address() {
 }
 
 #[test]
-fn an_indirect_call_pushes_and_jumps_through_its_operand() {
+fn c033_an_indirect_call_pushes_and_jumps_through_its_operand() {
     assert_eq!(moved(&[0xFF, 0xD0])[1], "jmp rax");
     assert_eq!(positions_of(&[0xFF, 0xD0])[1], (6, Position::CallPushed));
     // call [rip+0x20] at 0x401000: 0x401026
@@ -95,7 +95,7 @@ fn an_indirect_call_pushes_and_jumps_through_its_operand() {
 }
 
 #[test]
-fn a_call_through_the_stack_reads_its_operand_behind_the_push() {
+fn c033_a_call_through_the_stack_reads_its_operand_behind_the_push() {
     // call [rsp+8]
     assert_eq!(moved(&[0xFF, 0x54, 0x24, 0x08])[1], "jmp qword ptr [rsp+10h]");
     // call [rsp]
@@ -108,7 +108,7 @@ fn a_call_through_the_stack_reads_its_operand_behind_the_push() {
 }
 
 #[test]
-fn loops_and_counter_branches_are_widened() {
+fn c033_loops_and_counter_branches_are_widened() {
     // jrcxz +0x10 ; loop -2
     for code in [[0xE3, 0x10], [0xE2, 0xFE]] {
         let relocated = relocate(&code, SITE, SLOT).expect("relocatable");
@@ -130,7 +130,7 @@ fn loops_and_counter_branches_are_widened() {
 }
 
 #[test]
-fn system_calls_and_transactions_stay_where_they_are() {
+fn c034_system_calls_and_transactions_stay_where_they_are() {
     assert_eq!(
         relocate(&[0x0F, 0x05], SITE, SLOT),
         Err(NotRelocatable::EntersKernel)
@@ -147,7 +147,7 @@ fn system_calls_and_transactions_stay_where_they_are() {
 }
 
 #[test]
-fn a_return_needs_no_way_back() {
+fn c033_a_return_needs_no_way_back() {
     assert_eq!(moved(&[0xC3]), ["ret"]);
     assert_eq!(positions_of(&[0xC3]), [(0, Position::Before)]);
 }
