@@ -26,7 +26,13 @@ impl Parked {
         self.stops.pop_front()
     }
 
+    /// Adds a stop.
+    ///
+    /// A thread reports again without having been let go only when it is killed: what it stopped for before is
+    /// void then, but for its end.
     pub(crate) fn push(&mut self, tid: Tid, status: RawStatus) {
+        self.stops
+            .retain(|(other, before)| *other != tid || decode(*before) == Stop::Exiting);
         self.stops.push_back((tid, status));
     }
 
@@ -48,13 +54,8 @@ impl Parked {
         self.let_go.remove(&tid)
     }
 
-    /// Keeps a stop that came while something else was waited for.
-    ///
-    /// A thread reports again without having been let go only when it is killed: what it stopped for before is
-    /// void then, but for its end.
+    /// Adds a stop that came while something else was waited for.
     pub(crate) fn keep<K: Kernel>(&mut self, kernel: &mut K, tid: Tid, status: RawStatus) -> Answer<()> {
-        self.stops
-            .retain(|(other, before)| *other != tid || decode(*before) == Stop::Exiting);
         self.push(tid, status);
         match decode(status) {
             Stop::Exiting => self.let_end(kernel, tid),
@@ -87,6 +88,7 @@ impl Parked {
 
     /// The next stop of one thread; whatever is reported before it is kept.
     pub(crate) fn wait_for<K: Kernel>(&mut self, kernel: &mut K, tid: Tid) -> Answer<RawStatus> {
+        self.let_ends_go(kernel)?;
         loop {
             match kernel.wait(WaitFor::Any)? {
                 Some((reported, status)) if reported == tid => return Ok(status),

@@ -253,6 +253,23 @@ fn a_hit_while_another_thread_execs_ends_with_the_exec() {
     }
 }
 
+#[test]
+fn the_first_hit_of_a_leader_that_an_exec_kills_ends_with_the_exec() {
+    // Its stop and its end can be taken in by one round, and the call that its hit needs waits for it.
+    let signals = |number, last: Vec<Act>| [vec![Raise(10); number], last].concat();
+    for seed in 1..1000 {
+        let scene = Scene::new()
+            .with(100, signals(4, vec![visit(1), Sleep]))
+            .with(101, signals(5, vec![Exec]))
+            .with(102, signals(8, vec![Sleep]))
+            .with(103, signals(8, vec![Sleep]))
+            .order(Order::Random(seed));
+        let mut core = attached(scene, Engine::Displaced);
+        let events = play(&mut core);
+        assert_eq!(events.last(), Some(&Event::Executed));
+    }
+}
+
 /// Runs a scene once for each request of a whole run, with the process killed at that request.
 fn killed_at_every_request(engine: Engine, scene: impl Fn() -> Scene, exit_stops: bool) {
     for at in 1.. {

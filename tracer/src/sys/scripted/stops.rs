@@ -175,7 +175,10 @@ impl Scene {
     pub(crate) fn end_of_tracer(&mut self) {
         let tids: Vec<Tid> = self.threads.keys().copied().collect();
         for tid in tids {
-            let thread = self.thread(tid);
+            // Gone with an exec of one that was let go just now.
+            let Ok(thread) = self.thread_mut(tid) else {
+                continue;
+            };
             let stopped = thread.life == Life::Stopped;
             let (event, signal) = (thread.status >> 16, (thread.status >> 8) & 0x7F);
             if stopped && thread.traced {
