@@ -4,10 +4,14 @@
 //! abbreviations, nothing below.
 //!
 //! A program has one *main* file of debug information (itself, or its separate debug file) and at most one
-//! *supplementary* file shared with other programs (dwz). A [`UnitId`] says which and where.
+//! *supplementary* file shared with other programs (dwz). A [`UnitId`] says which and where. Units of the main file
+//! may have their entries in further files (`split.rs`): they are read as if they were here.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use gimli::{
@@ -18,6 +22,7 @@ use memchr::memmem;
 
 use crate::error::{Error, ErrorKind, Operation};
 use crate::image::Image;
+use crate::split::{Skeleton, Split, SplitFiles};
 use crate::tree::Tree;
 
 pub(crate) type Slice<'a> = EndianSlice<'a, LittleEndian>;
@@ -48,6 +53,8 @@ pub(crate) struct LoadedUnit<'a> {
     pub(crate) id: UnitId,
     pub(crate) unit: Unit<Slice<'a>>,
     pub(crate) tree: Tree<'a>,
+    /// The sections of the file that has its entries, when that is not the file of its line table.
+    split: Option<Dwarf<Slice<'a>>>,
 }
 
 /// One file's sections and unit headers.
@@ -62,13 +69,14 @@ pub(crate) struct Volume<'a> {
 pub(crate) struct DebugInfo<'a> {
     main: Volume<'a>,
     supplementary: Option<Volume<'a>>,
+    split: Option<Split<'a>>,
     /// Units that others refer to; kept since the references come in clusters.
     referenced: RefCell<HashMap<UnitId, Option<Rc<LoadedUnit<'a>>>>>,
     damage: RefCell<Vec<(UnitId, gimli::Error)>>,
 }
 
 /// Sections that functions and lines need. The others, often larger, stay untouched and compressed.
-fn needed(id: SectionId) -> bool {
+pub(crate) fn needed(id: SectionId) -> bool {
     matches!(
         id,
         SectionId::DebugInfo
@@ -152,6 +160,7 @@ impl<'a> DebugInfo<'a> {
         Ok(DebugInfo {
             main: Volume { dwarf, headers },
             supplementary,
+            split: None,
             referenced: RefCell::default(),
             damage: RefCell::default(),
         })
@@ -164,8 +173,15 @@ impl<'a> DebugInfo<'a> {
         }
     }
 
-    pub(crate) fn dwarf(&self, book: Book) -> &Dwarf<Slice<'a>> {
-        self.volume(book).map_or(&self.main.dwarf, |volume| &volume.dwarf)
+    /// The sections that the unit's line table is in.
+    fn line_dwarf(&self, unit: &LoadedUnit<'a>) -> &Dwarf<Slice<'a>> {
+        self.volume(unit.id.book)
+            .map_or(&self.main.dwarf, |volume| &volume.dwarf)
+    }
+
+    /// The sections that the unit's entries are in.
+    pub(crate) fn dwarf<'s>(&'s self, unit: &'s LoadedUnit<'a>) -> &'s Dwarf<Slice<'a>> {
+        unit.split.as_ref().unwrap_or_else(|| self.line_dwarf(unit))
     }
 
     /// All units, the main file's first, in file order.
@@ -191,18 +207,79 @@ impl<'a> DebugInfo<'a> {
     pub(crate) fn read(&self, id: UnitId) -> Option<LoadedUnit<'a>> {
         let volume = self.volume(id.book)?;
         let header = *volume.headers.get(id.index)?;
-        let unit = match volume.dwarf.unit(header) {
+        let unit = volume.dwarf.unit(header).and_then(|unit| self.whole(id, unit));
+        let mut unit = match unit {
             Ok(unit) => unit,
             Err(error) => {
                 self.note(id, error);
                 return None;
             }
         };
-        let (tree, error) = Tree::read(&unit);
+        let (tree, error) = Tree::read(&unit.unit);
+        unit.tree = tree;
         if let Some(error) = error {
             self.note(id, error);
         }
-        Some(LoadedUnit { id, unit, tree })
+        Some(unit)
+    }
+
+    /// The unit with the entries that it left to another file, where that is there.
+    fn whole(&self, id: UnitId, unit: Unit<Slice<'a>>) -> gimli::Result<LoadedUnit<'a>> {
+        let elsewhere = match &self.split {
+            Some(split) if id.book == Book::Main => split.unit(id.index, &unit, &self.main.dwarf)?,
+            _ => None,
+        };
+        let (unit, split) = match elsewhere {
+            Some((whole, dwarf)) => (whole, Some(dwarf)),
+            None => (unit, None),
+        };
+        let tree = Tree::default();
+        Ok(LoadedUnit {
+            id,
+            unit,
+            tree,
+            split,
+        })
+    }
+
+    /// Uses `files` for the units that are split.
+    pub(crate) fn with_split(mut self, files: &'a SplitFiles) -> DebugInfo<'a> {
+        self.split = Some(Split::new(files));
+        self
+    }
+
+    /// The units whose entries are in other files that were found.
+    pub(crate) fn split_units(&self) -> impl Iterator<Item = UnitId> {
+        let found = self.split.as_ref().map_or(&[][..], |split| &split.files.found);
+        found.iter().map(|&index| UnitId {
+            book: Book::Main,
+            index,
+        })
+    }
+
+    /// The units that leave their entries to other files.
+    pub(crate) fn skeletons(&self) -> Vec<Skeleton> {
+        let skeleton = |(index, header): (usize, &UnitHeader<Slice<'a>>)| {
+            let unit = self.main.dwarf.unit(*header).ok()?;
+            let name = unit.dwo_name().ok()??;
+            let name = self.main.dwarf.attr_string(&unit, name).ok()?;
+            let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
+            Some(Skeleton {
+                index,
+                id: unit.dwo_id?,
+                directory: unit
+                    .comp_dir
+                    .map(|directory| path(directory.slice()))
+                    .unwrap_or_default(),
+                name: path(name.slice()),
+            })
+        };
+        self.main
+            .headers
+            .iter()
+            .enumerate()
+            .filter_map(skeleton)
+            .collect()
     }
 
     /// Reads a unit without its entries, for its line table.
@@ -214,11 +291,7 @@ impl<'a> DebugInfo<'a> {
             return Ok(None);
         };
         let unit = volume.dwarf.unit(*header)?;
-        Ok(Some(LoadedUnit {
-            id,
-            unit,
-            tree: Tree::default(),
-        }))
+        self.whole(id, unit).map(Some)
     }
 
     /// Where the unit's line table is in `.debug_line`, for messages; 0 when it cannot be read.
@@ -274,19 +347,18 @@ impl<'a> DebugInfo<'a> {
             .collect()
     }
 
+    /// A string that an entry of the unit refers to.
     pub(crate) fn string(&self, unit: &LoadedUnit<'a>, value: AttributeValue<Slice<'a>>) -> Option<&'a [u8]> {
-        let dwarf = self.dwarf(unit.id.book);
-        if let AttributeValue::DebugStrRef(offset) = value {
-            // Not by gimli, which looks for the end however far it is: a hostile file names one string of
-            // megabytes from each of a million entries.
-            let rest = dwarf.debug_str.reader().slice().get(offset.0..)?;
-            let rest = rest.get(..rest.len().min(LONGEST_NAME))?;
-            return rest.get(..memchr::memchr(0, rest).unwrap_or(rest.len()));
-        }
-        dwarf
-            .attr_string(&unit.unit, value)
-            .ok()
-            .map(|string| string.slice())
+        string(self.dwarf(unit), unit, value)
+    }
+
+    /// A string that the unit's line table refers to.
+    pub(crate) fn line_string(
+        &self,
+        unit: &LoadedUnit<'a>,
+        value: AttributeValue<Slice<'a>>,
+    ) -> Option<&'a [u8]> {
+        string(self.line_dwarf(unit), unit, value)
     }
 
     /// Where `offset` of a unit lies in `.debug_info`.
@@ -294,4 +366,22 @@ impl<'a> DebugInfo<'a> {
         let offset = gimli::UnitOffset(offset).to_debug_info_offset(&unit.unit.header);
         offset.map_or(0, |DebugInfoOffset(offset)| offset)
     }
+}
+
+fn string<'a>(
+    dwarf: &Dwarf<Slice<'a>>,
+    unit: &LoadedUnit<'a>,
+    value: AttributeValue<Slice<'a>>,
+) -> Option<&'a [u8]> {
+    if let AttributeValue::DebugStrRef(offset) = value {
+        // Not by gimli, which looks for the end however far it is: a hostile file names one string of
+        // megabytes from each of a million entries.
+        let rest = dwarf.debug_str.reader().slice().get(offset.0..)?;
+        let rest = rest.get(..rest.len().min(LONGEST_NAME))?;
+        return rest.get(..memchr::memchr(0, rest).unwrap_or(rest.len()));
+    }
+    dwarf
+        .attr_string(&unit.unit, value)
+        .ok()
+        .map(|string| string.slice())
 }

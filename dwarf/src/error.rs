@@ -94,9 +94,14 @@ pub enum ErrorKind {
         /// The file's name as the debug information has it.
         name: String,
     },
-    /// The debug information is in `.dwo` or `.dwp` files, which are not read.
-    #[error("the debug information is split into .dwo files")]
-    SplitDebugInfo,
+    /// The debug information is in `.dwo` or `.dwp` files, and some are not there.
+    #[error("its debug information is in {}{}, not to be found", .missing.display(), and_others(.others))]
+    SplitDebugInfo {
+        /// One that is missing, where the program says that it was built.
+        missing: PathBuf,
+        /// How many others are missing.
+        others: usize,
+    },
     /// A compressed section claims a size beyond the limit, or its format is unknown.
     #[error("the compressed section {section} is too large or of an unknown format")]
     Compression {
@@ -119,6 +124,14 @@ pub enum ErrorKind {
         /// The limit.
         most: u64,
     },
+}
+
+fn and_others(others: &usize) -> String {
+    match others {
+        0 => String::new(),
+        1 => " and 1 other file".to_string(),
+        more => format!(" and {more} other files"),
+    }
 }
 
 /// What the layer below said.

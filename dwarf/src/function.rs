@@ -2,6 +2,7 @@
 //!
 //! Must not know: how they were found.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::address::{AddrRange, FileAddr};
@@ -82,6 +83,8 @@ pub struct Found {
     pub inlined_only: Vec<InlinedFunction>,
     /// The patterns for functions and for files that no function matches, not even one that is excluded.
     pub unmatched: Vec<String>,
+    /// Files of split debug information that were not found: functions there are missing.
+    pub missing_files: Vec<PathBuf>,
 }
 
 /// What makes two instances one function.

@@ -52,7 +52,7 @@ pub(crate) fn calls<'a>(
     let mut calls: HashMap<usize, Vec<InlinedCall>> = HashMap::new();
     let mut found = |owner: Owner, facts: &Facts<'a>| {
         calls.entry(owner.function).or_default().push(InlinedCall {
-            ranges: ranges::with_empty(info.dwarf(unit.id.book), &unit.unit, facts),
+            ranges: ranges::with_empty(info.dwarf(unit), &unit.unit, facts),
             line: line(info, unit, facts.call_file, facts.call_line),
             callee: callee(info, unit, facts),
             depth: owner.depth,

@@ -36,6 +36,7 @@ mod resolve;
 mod search;
 mod separate;
 mod source_path;
+mod split;
 mod symbols;
 mod tree;
 

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::address::{AddrRange, FileAddr};
 use crate::alias;
@@ -21,6 +21,7 @@ use crate::resolve::Resolver;
 use crate::search::{Extent, Search, Wanted};
 use crate::separate::{DebugSearch, debug_file, supplementary_file};
 use crate::source_path::SourcePath;
+use crate::split::SplitFiles;
 
 /// An ELF file and the debug information that belongs to it.
 ///
@@ -45,6 +46,8 @@ pub struct ObjectFile {
     image: Image,
     debug: Option<Image>,
     supplementary: Option<Image>,
+    search: DebugSearch,
+    split: OnceLock<SplitFiles>,
     tables: Mutex<HashMap<UnitId, Arc<LineTable>>>,
     damage: Mutex<Vec<Damage>>,
 }
@@ -79,6 +82,8 @@ impl ObjectFile {
             image,
             debug,
             supplementary,
+            search: search.clone(),
+            split: OnceLock::new(),
             tables: Mutex::default(),
             damage: Mutex::default(),
         })
@@ -275,7 +280,14 @@ impl ObjectFile {
             let kind = ErrorKind::NoSupplementaryFile { name };
             return Err(Error::new(Operation::ReadFunctions, image.path(), kind));
         }
-        DebugInfo::load(image, self.supplementary.as_ref())
+        let info = DebugInfo::load(image, self.supplementary.as_ref())?;
+        if !info.is_split() {
+            return Ok(info);
+        }
+        let files = self
+            .split
+            .get_or_init(|| SplitFiles::find(&info.skeletons(), &self.image, image, &self.search));
+        Ok(info.with_split(files))
     }
 
     fn search(&self, wanted: Wanted<'_>, extent: Extent) -> Result<Found, Error> {
@@ -298,11 +310,19 @@ impl ObjectFile {
             found.unmatched = texts.map(str::to_owned).collect();
         }
         self.note_damage(&info);
-        if found.functions.is_empty() && found.inlined_only.is_empty() && info.is_split() {
+        let missing = self.split.get().map_or(&[][..], |files| &files.missing);
+        found.missing_files = missing.to_vec();
+        if let (true, true, [first, others @ ..]) =
+            (found.functions.is_empty(), found.inlined_only.is_empty(), missing)
+        {
+            let kind = ErrorKind::SplitDebugInfo {
+                missing: first.clone(),
+                others: others.len(),
+            };
             return Err(Error::new(
                 Operation::ReadFunctions,
                 self.debug_image().path(),
-                ErrorKind::SplitDebugInfo,
+                kind,
             ));
         }
         Ok(found)

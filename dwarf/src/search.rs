@@ -188,6 +188,8 @@ impl<'i, 'a> Search<'i, 'a> {
         let Candidates::Only(named) = candidates::by_name(self.info(), &literals, &test) else {
             return every();
         };
+        // Their names are in other files, where nothing was searched.
+        let named: BTreeSet<UnitId> = named.into_iter().chain(self.info().split_units()).collect();
         if !candidates::has_links_between_units(self.info()) {
             return named.into_iter().collect();
         }
@@ -270,7 +272,7 @@ impl<'i, 'a> Search<'i, 'a> {
             }) else {
                 continue;
             };
-            let dwarf = self.info().dwarf(unit.id.book);
+            let dwarf = self.info().dwarf(unit);
             let Some(code) = ranges::code(self.image, dwarf, &unit.unit, facts) else {
                 continue;
             };

@@ -46,6 +46,13 @@ impl DebugSearch {
         self.program_directory = Some(directory.to_path_buf());
         self
     }
+
+    /// Where the files that belong to `program` stand beside it.
+    pub(crate) fn directories_of(&self, program: &Image) -> Vec<PathBuf> {
+        let path = program.path().canonicalize().ok();
+        let own = path.and_then(|path| Some(path.parent()?.to_path_buf()));
+        self.program_directory.iter().cloned().chain(own).collect()
+    }
 }
 
 /// The separate debug file of `image`, if one is found and is of the same build.
@@ -75,15 +82,7 @@ fn by_debug_link(image: &Image, search: &DebugSearch) -> Option<Image> {
     let link = image.debug_link()?;
     // The link is a bare file name; one with directories in it is not followed out of the places searched.
     let name = Path::new(OsStr::from_bytes(&link.name)).file_name()?;
-    let mut directories: Vec<PathBuf> = Vec::new();
-    directories.extend(search.program_directory.clone());
-    directories.extend(
-        image
-            .path()
-            .canonicalize()
-            .ok()
-            .and_then(|path| Some(path.parent()?.to_path_buf())),
-    );
+    let directories = search.directories_of(image);
     let beside = directories
         .iter()
         .flat_map(|directory| [directory.join(name), directory.join(".debug").join(name)]);

@@ -101,7 +101,7 @@ fn path_of_entry<'a>(
 }
 
 fn text<'a>(info: &DebugInfo<'a>, unit: &LoadedUnit<'a>, value: AttributeValue<Slice<'a>>) -> &'a [u8] {
-    info.string(unit, value).unwrap_or_default()
+    info.line_string(unit, value).unwrap_or_default()
 }
 
 fn os_path(bytes: &[u8]) -> &Path {

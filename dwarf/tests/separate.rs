@@ -188,16 +188,6 @@ fn references_between_units_are_followed() {
 }
 
 #[test]
-fn split_debug_information_is_named() {
-    let shop = Workshop::new();
-    shop.write("prog.c", SOURCE);
-    for flags in ["-gdwarf-5", "-gdwarf-4"] {
-        shop.run(&format!("gcc -O0 {flags} -gsplit-dwarf -o prog prog.c"));
-        assert_eq!(kind(&shop.open("prog")), ErrorKind::SplitDebugInfo);
-    }
-}
-
-#[test]
 fn files_that_are_no_programs_say_what_they_are() {
     let shop = Workshop::new();
     let refused = |name: &str| ObjectFile::open(&shop.path(name), &shop.search()).unwrap_err();

@@ -151,9 +151,13 @@ pub(crate) fn file(error: &lineprof_dwarf::Error, doing: Doing) -> Failure {
         ErrorKind::NoSupplementaryFile { name } => failure.hint(format!(
             "install the debug package again: it brings `{name}`, or build without dwz"
         )),
-        ErrorKind::SplitDebugInfo => {
-            failure.hint("build with -gno-split-dwarf (C, C++), or `split-debuginfo = \"off\"` in Cargo.toml")
-        }
+        ErrorKind::SplitDebugInfo { .. } => failure
+            .hint(format!(
+                "bring the .dwo files back, or put them beside {path}, or `dwp -e {path}` into {path}.dwp"
+            ))
+            .hint(
+                "or build without them: -gno-split-dwarf (C, C++), `split-debuginfo = \"off\"` in Cargo.toml",
+            ),
         ErrorKind::Compression { .. } => {
             failure.hint("decompress it: `objcopy --decompress-debug-sections PROGRAM`")
         }

@@ -3,7 +3,7 @@
 //! Must not know: where the report goes. Lines that threads share are marked by the table itself.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use lineprof::profile::{FunctionProfile, LineProfile, Profile};
@@ -34,6 +34,7 @@ pub(crate) fn of(
 ) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(unmatched(&missed.unmatched));
+    notes.extend(missing_files(&missed.missing_files));
     notes.extend(inlined_everywhere(&missed.inlined_everywhere));
     notes.extend(also_inlined(&missed.also_inlined));
     notes.extend(granularity(profile.rss_granularity));
@@ -65,6 +66,16 @@ pub(crate) fn selected(selection: &Selection, functions: usize, sites: usize, mi
 fn unmatched(patterns: &[String]) -> Option<String> {
     let quoted: Vec<String> = patterns.iter().map(|text| format!("`{text}`")).collect();
     (!quoted.is_empty()).then(|| format!("no function matches {}", named(&quoted, ", ")))
+}
+
+fn missing_files(files: &[PathBuf]) -> Option<String> {
+    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    (!paths.is_empty()).then(|| {
+        format!(
+            "functions are missing whose debug information is in {}, not to be found",
+            paths_named(&paths)
+        )
+    })
 }
 
 fn inlined_everywhere(functions: &[(String, usize)]) -> Option<String> {

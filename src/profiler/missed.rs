@@ -2,6 +2,8 @@
 //!
 //! Must not know: processes, words for people.
 
+use std::path::PathBuf;
+
 use lineprof_dwarf::{Error, FilePattern, Found, InlinedFunction, ObjectFile, Pattern};
 
 use super::NoMatch;
@@ -20,6 +22,8 @@ pub struct Missed {
     pub inlined_everywhere: Vec<(String, usize)>,
     /// Functions that have code, and how often they were inlined all the same.
     pub also_inlined: Vec<(String, usize)>,
+    /// Files of split debug information that were not found.
+    pub missing_files: Vec<PathBuf>,
 }
 
 fn copies(function: &InlinedFunction) -> (String, usize) {
@@ -34,6 +38,7 @@ impl Missed {
             .iter()
             .filter(|function| function.inlined_copies > 0);
         Missed {
+            missing_files: found.missing_files.clone(),
             unmatched: found.unmatched.clone(),
             inlined_everywhere: named.map(copies).collect(),
             also_inlined: partly
