@@ -137,6 +137,21 @@ impl AddressSpace {
         refused
     }
 
+    /// Whether two threads have one memory: a site that is lifted in one is lifted in the other.
+    ///
+    /// A thread that passes in this moment passes unseen, so this is for where nothing else tells.
+    pub(crate) fn is_shared<K: Kernel>(&self, kernel: &mut K, one: Tid, other: Tid) -> Answer<bool> {
+        let Some(site) = self.sites.all().iter().find(|site| site.way != Way::Own) else {
+            return Ok(false);
+        };
+        kernel.write_memory(other, site.address, &site.original[..1])?;
+        let mut seen = [0];
+        let read = kernel.read_memory(one, site.address, &mut seen);
+        kernel.write_memory(other, site.address, &[BREAKPOINT])?;
+        read?;
+        Ok(seen[0] != BREAKPOINT)
+    }
+
     /// Lifts one site for a step.
     pub(crate) fn lift<K: Kernel>(&self, kernel: &mut K, by: Tid, id: SiteId) -> Answer<()> {
         let site = self.sites.get(id);

@@ -10,10 +10,11 @@
 //! A child is traced from its birth (`PTRACE_O_TRACECLONE` and its kin), and the kernel promises no order between
 //! its first stop and its parent's event (ptrace(2)).
 
+use crate::decode::Birth;
 use crate::ids::Tid;
 use crate::session::Core;
 use crate::sys::{Answer, Go, Kernel, RawStatus, Signal};
-use crate::tracee::{Role, State};
+use crate::tracee::{Role, State, Tracee};
 use nix::errno::Errno;
 
 impl<K: Kernel> Core<K> {
@@ -27,9 +28,7 @@ impl<K: Kernel> Core<K> {
             self.early.insert(tid, status);
             return Ok(());
         }
-        let by = self.any_thread();
-        let shared = by.is_some_and(|by| self.kernel.same_memory(by, tid) == Ok(true));
-        let role = if shared { Role::Passing } else { Role::Copy };
+        let role = self.role_of_process(tid, None);
         self.adopt(tid, process, role, State::Unborn);
         self.met.insert(tid);
         self.parked.push_first(tid, status);
@@ -37,7 +36,7 @@ impl<K: Kernel> Core<K> {
     }
 
     /// A tracee has made a child, which is traced already.
-    pub(crate) fn act_on_child(&mut self, parent: Tid) -> Answer<()> {
+    pub(crate) fn act_on_child(&mut self, parent: Tid, birth: Birth) -> Answer<()> {
         let message = self.kernel.event_message(parent)?;
         let child = Tid(i32::try_from(message).or(Err(Errno::EIO))?);
         let (process, role) = match self.tracees.get(&parent) {
@@ -46,24 +45,18 @@ impl<K: Kernel> Core<K> {
         };
         self.affinity.child(parent, child);
         if self.met.remove(&child) {
+            self.is_child_of(child, parent);
             return self.resume(parent, Go::On, Signal::NONE);
         }
-        // By what it is and not by the event's name: clone(2) gives any of the three for any flags (measured).
         match self.kernel.process_of(child) {
             Ok(of) if of == process => {
                 self.adopt(child, of, role, State::Unborn);
                 self.inherit_trap_setting(parent, child);
             }
             Ok(of) => {
-                let shared = self.kernel.same_memory(parent, child).unwrap_or(false);
-                let role = if shared { Role::Passing } else { Role::Copy };
+                let role = self.role_of_process(child, Some((parent, birth)));
                 self.adopt(child, of, role, State::Unborn);
-                self.inherit_trap_setting(parent, child);
-                if role == Role::Passing
-                    && let Some(tracee) = self.tracees.get_mut(&child)
-                {
-                    tracee.made_by = Some(parent);
-                }
+                self.is_child_of(child, parent);
             }
             // Killed at birth: nothing more will be heard of it.
             Err(_) => {}
@@ -72,6 +65,49 @@ impl<K: Kernel> Core<K> {
             self.parked.push(child, status);
         }
         self.resume(parent, Go::On, Signal::NONE)
+    }
+
+    fn is_child_of(&mut self, child: Tid, parent: Tid) {
+        self.inherit_trap_setting(parent, child);
+        if let Some(tracee) = self.tracees.get_mut(&child)
+            && tracee.role == Role::Passing
+        {
+            tracee.made_by = Some(parent);
+        }
+    }
+
+    /// What a new process is, by its memory and not by the event's name.
+    ///
+    /// Its parent knows, while it stands at its event; else whoever has the memory still, for some may have ended or
+    /// gone into an exec unseen.
+    pub(crate) fn role_of_process(&mut self, child: Tid, made_by: Option<(Tid, Birth)>) -> Role {
+        let has_memory = |(tid, t): (&Tid, &Tracee)| (t.role != Role::Copy && *tid != child).then_some(*tid);
+        let mut known: Vec<Tid> = self.tracees.iter().filter_map(has_memory).collect();
+        let birth = made_by.map_or(Birth::Other, |(_, birth)| birth);
+        if let Some((parent, _)) = made_by {
+            match self.shares_memory(parent, child, birth) {
+                Ok(true) => return Role::Passing,
+                Ok(false) => return Role::Copy,
+                Err(_) => known.retain(|tid| *tid != parent),
+            }
+        }
+        let shared = |by: &Tid| self.shares_memory(*by, child, birth) == Ok(true);
+        if known.iter().any(shared) {
+            Role::Passing
+        } else {
+            Role::Copy
+        }
+    }
+
+    fn shares_memory(&mut self, one: Tid, child: Tid, birth: Birth) -> Answer<bool> {
+        match self.kernel.same_memory(one, child) {
+            Ok(same) => Ok(same),
+            Err(Errno::ESRCH) => Err(Errno::ESRCH),
+            // kcmp(2) may not be there, or be forbidden by a filter. Then the name of vfork is believed, and else a byte
+            // tells.
+            Err(_) if birth == Birth::Vfork => Ok(true),
+            Err(_) => self.space.is_shared(&mut self.kernel, one, child),
+        }
     }
 
     /// The first stop of a child.

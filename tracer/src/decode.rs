@@ -18,13 +18,22 @@ pub(crate) enum Stop {
     /// Its whole process is stopped by this signal.
     Group(Signal),
     /// It has made a child: a process or a thread.
-    Child,
+    Child(Birth),
     /// Its process has become another program.
     Executed,
     /// It is about to end; its memory is still there.
     Exiting,
     /// It has ended and is reaped.
     Ended(End),
+}
+
+/// What the name of an event tells of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Birth {
+    /// The parent sleeps until the child execs or ends; it most often lends its memory.
+    Vfork,
+    /// Nothing: clone(2) gives either of two names for any other flags (measured).
+    Other,
 }
 
 /// Decodes a status word.
@@ -37,7 +46,8 @@ pub(crate) fn decode(RawStatus(status): RawStatus) -> Stop {
     }
     let signal = libc::WSTOPSIG(status);
     match status >> 16 {
-        libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => Stop::Child,
+        libc::PTRACE_EVENT_VFORK => Stop::Child(Birth::Vfork),
+        libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_CLONE => Stop::Child(Birth::Other),
         libc::PTRACE_EVENT_EXEC => Stop::Executed,
         libc::PTRACE_EVENT_EXIT => Stop::Exiting,
         libc::PTRACE_EVENT_STOP if signal == libc::SIGTRAP => Stop::Pause,
@@ -75,12 +85,12 @@ mod tests {
             stopped(libc::PTRACE_EVENT_STOP, libc::SIGTSTP),
             Stop::Group(Signal(libc::SIGTSTP))
         );
-        for child in [
-            libc::PTRACE_EVENT_FORK,
-            libc::PTRACE_EVENT_VFORK,
-            libc::PTRACE_EVENT_CLONE,
+        for (child, birth) in [
+            (libc::PTRACE_EVENT_FORK, Birth::Other),
+            (libc::PTRACE_EVENT_VFORK, Birth::Vfork),
+            (libc::PTRACE_EVENT_CLONE, Birth::Other),
         ] {
-            assert_eq!(stopped(child, libc::SIGTRAP), Stop::Child);
+            assert_eq!(stopped(child, libc::SIGTRAP), Stop::Child(birth));
         }
         assert_eq!(stopped(libc::PTRACE_EVENT_EXEC, libc::SIGTRAP), Stop::Executed);
         assert_eq!(stopped(libc::PTRACE_EVENT_EXIT, libc::SIGTRAP), Stop::Exiting);

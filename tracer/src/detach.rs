@@ -124,12 +124,11 @@ impl<K: Kernel> Core<K> {
                 self.leave_scratch(tid)?;
                 self.let_go(tid, Signal::NONE)
             }
-            Stop::Child => {
+            Stop::Child(birth) => {
                 let message = self.kernel.event_message(tid)?;
                 let child = Tid(i32::try_from(message).or(Err(Errno::EIO))?);
                 let process = self.kernel.process_of(child).unwrap_or(self.process);
-                let shared = self.kernel.same_memory(tid, child).unwrap_or(true);
-                let role = if shared { Role::Passing } else { Role::Copy };
+                let role = self.role_of_process(child, Some((tid, birth)));
                 self.adopt(child, process, role, State::Unborn);
                 self.let_go(tid, Signal::NONE)
             }

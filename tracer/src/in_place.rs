@@ -133,7 +133,7 @@ impl<K: Kernel> Core<K> {
                 Stop::Signal(_)
                 | Stop::SystemCall
                 | Stop::Group(_)
-                | Stop::Child
+                | Stop::Child(_)
                 | Stop::Executed
                 | Stop::Exiting
                 | Stop::Ended(_) => self.parked.keep(&mut self.kernel, other, status)?,
@@ -167,7 +167,7 @@ impl<K: Kernel> Core<K> {
                 | Stop::SystemCall
                 | Stop::Pause
                 | Stop::Group(_)
-                | Stop::Child
+                | Stop::Child(_)
                 | Stop::Executed
                 | Stop::Exiting
                 | Stop::Ended(_) => {}
@@ -221,7 +221,7 @@ impl<K: Kernel> Core<K> {
                 }
                 // Asked for by somebody meanwhile: the step goes on.
                 Stop::Pause => {}
-                Stop::Group(_) | Stop::Child | Stop::Executed | Stop::Exiting | Stop::Ended(_) => {
+                Stop::Group(_) | Stop::Child(_) | Stop::Executed | Stop::Exiting | Stop::Ended(_) => {
                     return Ok(Stepped::Then(status));
                 }
             }

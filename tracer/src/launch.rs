@@ -64,7 +64,7 @@ pub(crate) fn launch(launch: &Launch, options: Options, doorbell: Doorbell) -> R
             Stop::Executed => break,
             Stop::Signal(signal) => (Go::On, signal),
             Stop::Group(_) => (Go::Listen, Signal::NONE),
-            Stop::SystemCall | Stop::Pause | Stop::Child | Stop::Exiting => (Go::On, Signal::NONE),
+            Stop::SystemCall | Stop::Pause | Stop::Child(_) | Stop::Exiting => (Go::On, Signal::NONE),
             Stop::Ended(_) => {
                 let errno = held.exec_error().unwrap_or(Errno::ECHILD);
                 return Err(match errno {

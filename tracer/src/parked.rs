@@ -63,7 +63,7 @@ impl Parked {
             | Stop::SystemCall
             | Stop::Pause
             | Stop::Group(_)
-            | Stop::Child
+            | Stop::Child(_)
             | Stop::Executed
             | Stop::Ended(_) => Ok(()),
         }

@@ -156,7 +156,7 @@ fn run<K: Kernel>(kernel: &mut K, tid: Tid, parked: &mut Parked) -> Answer<Regis
                     kernel.resume(tid, Go::ToSystemCall, Signal::NONE)?;
                 }
                 // A pause that somebody asked for meanwhile.
-                Stop::Pause | Stop::Child => {
+                Stop::Pause | Stop::Child(_) => {
                     kernel.resume(tid, Go::ToSystemCall, Signal::NONE)?;
                 }
                 // A leader that died unseen comes back as the thread that has called exec.

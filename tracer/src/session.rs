@@ -301,7 +301,7 @@ impl<K: Kernel> Core<K> {
                 let all = threads.all(|t| matches!(t.state, State::Listening | State::Ending));
                 Ok((all && role == Role::Profiled).then_some(Event::Stopped(signal)))
             }
-            Stop::Child => self.act_on_child(tid).map(|()| None),
+            Stop::Child(birth) => self.act_on_child(tid, birth).map(|()| None),
             Stop::Executed => self.act_on_exec(tid),
             // It was let go before this could be told (`in_place`).
             Stop::Exiting if self.parked.had_let_go(tid) => {
@@ -347,7 +347,7 @@ impl<K: Kernel> Core<K> {
             | Stop::SystemCall
             | Stop::Pause
             | Stop::Group(_)
-            | Stop::Child
+            | Stop::Child(_)
             | Stop::Executed => self.meet(tid, status).map(|()| None),
         }
     }

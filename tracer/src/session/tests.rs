@@ -1,5 +1,6 @@
 //! Promises of the loop, each in a written scene; numbers like C063 name cases of the no-harm issue (#3).
 
+mod children;
 mod interleavings;
 mod own_breakpoints;
 mod stepping;
@@ -136,76 +137,6 @@ fn c074_child_stops_before_and_after_its_parents_event() {
         }
         assert_eq!(hits(&events, 100), [2], "{order:?}");
         assert_eq!(hits(&events, 101), [1], "{order:?}");
-    }
-}
-
-#[test]
-fn c079_fork_child_is_cleaned_and_let_go_at_its_first_stop() {
-    for order in [Order::AsHappened, Order::NewestFirst] {
-        for engine in BOTH {
-            let child = vec![visit(1), visit(2), Exit];
-            let scene = Scene::new()
-                .with(100, vec![visit(1), Fork(200, child), visit(2), ExitGroup(0)])
-                .order(order.clone());
-            let mut core = attached(scene, engine);
-            let events = play(&mut core);
-            core.kernel.play_on();
-            assert_eq!(hits(&events, 100), [1, 2]);
-            assert_eq!(hits(&events, 200), [], "not counted");
-            assert_eq!(visited(&core, 200), [1, 2], "it lives on with clean code");
-        }
-    }
-}
-
-#[test]
-fn c081_vfork_child_stays_traced_until_it_execs_and_is_not_counted() {
-    for order in [Order::AsHappened, Order::NewestFirst] {
-        for engine in BOTH {
-            let child = vec![visit(1), visit(2), Exec];
-            let scene = Scene::new()
-                .with(100, vec![Vfork(200, child), visit(2), ExitGroup(0)])
-                .order(order.clone());
-            let mut core = attached(scene, engine);
-            let events = play(&mut core);
-            assert_eq!(hits(&events, 100), [2], "the parent's sites are still there");
-            assert_eq!(hits(&events, 200), []);
-            assert!(!history(&core, 200).traced, "let go at its exec");
-        }
-    }
-}
-
-#[test]
-fn c082_a_process_that_shares_the_memory_is_known_by_its_memory() {
-    for engine in BOTH {
-        let child = vec![visit(1), visit(2), Exit];
-        let scene = Scene::new().with(
-            100,
-            vec![Share(200, child), visit(1), visit(2), visit(3), ExitGroup(0)],
-        );
-        let mut core = attached(scene, engine);
-        let events = play(&mut core);
-        assert_eq!(hits(&events, 100), [1, 2, 3]);
-        assert_eq!(hits(&events, 200), []);
-    }
-}
-
-#[test]
-fn a_parent_killed_before_it_tells_of_its_child_leaves_no_child_behind() {
-    for order in [Order::AsHappened, Order::NewestFirst] {
-        for at in 0..60 {
-            let scene = Scene::new()
-                .with(100, vec![Fork(200, vec![visit(1), Exit]), ExitGroup(0)])
-                .order(order.clone());
-            let mut core = attached(scene, Engine::Displaced);
-            core.kernel.kill_at = Some((core.kernel.requests + at, PID));
-            play(&mut core);
-            core.detach().expect("nothing is left to fail");
-            core.kernel.play_on();
-            let Some(child) = core.kernel.all().find(|(tid, _)| *tid == Tid(200)) else {
-                continue;
-            };
-            assert_eq!(child.1.visited, [site_at(1)], "killed at request {at}, {order:?}");
-        }
     }
 }
 

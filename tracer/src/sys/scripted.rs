@@ -203,9 +203,14 @@ impl Kernel for Scene {
 
     fn same_memory(&mut self, one: Tid, other: Tid) -> Answer<bool> {
         self.enter();
-        let one_memory = self.thread_mut(one).map(|t| t.memory);
-        let other_memory = self.thread_mut(other).map(|t| t.memory);
-        let answer = one_memory.and_then(|one| Ok(one == other_memory?));
+        // A thread that has ended has no memory any more: it compares as different.
+        let memory = |t: &mut Player| (t.life != Life::Zombie).then_some(t.memory);
+        let one_memory = self.thread_mut(one).map(memory);
+        let other_memory = self.thread_mut(other).map(memory);
+        let answer = match self.kcmp_refused {
+            None => one_memory.and_then(|one| Ok(one == other_memory?)),
+            Some(errno) => Err(errno),
+        };
         self.log(format!("same_memory({one}, {other})"), answer)
     }
 }

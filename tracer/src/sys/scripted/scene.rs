@@ -22,6 +22,8 @@ pub(crate) struct Scene {
     pub(crate) signal_at: Option<(usize, Tid, i32)>,
     /// At this request the tracer's child of this number ends.
     pub(crate) child_ends_at: Option<(usize, Tid)>,
+    /// What kcmp(2) answers, where it is not there or forbidden.
+    pub(crate) kcmp_refused: Option<Errno>,
     /// Whether threads run between requests: not while the test still sets the scene.
     pub(crate) begun: bool,
     /// Whether killed threads report that they are about to end.
@@ -58,6 +60,7 @@ impl Scene {
             kill_at: None,
             signal_at: None,
             child_ends_at: None,
+            kcmp_refused: None,
             begun: false,
             requests: 0,
             exit_stops: true,

@@ -159,14 +159,20 @@ impl Scene {
 
     pub(super) fn make(&mut self, parent: Tid, child: i32, mut thread: Player) {
         let traced = self.thread(parent).traced;
+        let vfork = self.thread(parent).waits_for_child == Some(Tid(child));
         thread.traced = traced;
         thread.handlers = self.thread(parent).handlers.clone();
         thread.seccomp = self.thread(parent).seccomp;
         self.threads.insert(Tid(child), thread);
         if traced {
             self.thread(parent).message = u64::try_from(child).expect("a tid");
-            // clone(2) gives any of three events for any flags: all are one to the decoder.
-            self.stop(parent, libc::PTRACE_EVENT_CLONE, libc::SIGTRAP, Origin::Other);
+            // Without CLONE_VFORK clone(2) gives either of two events for any flags: both are one to the decoder.
+            let event = if vfork {
+                libc::PTRACE_EVENT_VFORK
+            } else {
+                libc::PTRACE_EVENT_CLONE
+            };
+            self.stop(parent, event, libc::SIGTRAP, Origin::Other);
             self.stop(Tid(child), libc::PTRACE_EVENT_STOP, libc::SIGTRAP, Origin::Other);
         }
     }
