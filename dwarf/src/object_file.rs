@@ -22,6 +22,7 @@ use crate::search::{Extent, Search, Wanted};
 use crate::separate::{DebugSearch, debug_file, supplementary_file};
 use crate::source_path::SourcePath;
 use crate::split::SplitFiles;
+use crate::symbols;
 
 /// An ELF file and the debug information that belongs to it.
 ///
@@ -112,6 +113,21 @@ impl ObjectFile {
     /// What is mapped (`PT_LOAD`), by address.
     pub fn segments(&self) -> &[Segment] {
         self.image.segments()
+    }
+
+    /// Where the program begins (`e_entry`).
+    pub fn start(&self) -> FileAddr {
+        self.image.start()
+    }
+
+    /// The program that maps this one's libraries (`PT_INTERP`); `None` for a static one.
+    pub fn interpreter(&self) -> Option<&Path> {
+        self.image.interpreter()
+    }
+
+    /// The address of a function by its symbol, which need not have debug information.
+    pub fn symbol(&self, name: &str) -> Option<FileAddr> {
+        symbols::address(&[&self.image], name)
     }
 
     /// Bytes of an executable segment as the file has them; `None` when `range` is not wholly in one.

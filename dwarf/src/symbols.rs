@@ -53,6 +53,17 @@ pub(crate) fn aliases(images: &[&Image], name: &str) -> BTreeMap<FileAddr, BTree
     addresses
 }
 
+/// The address of the function symbol called `name`.
+pub(crate) fn address(images: &[&Image], name: &str) -> Option<FileAddr> {
+    let mut found = None;
+    each(images, |symbol| {
+        if symbol.name == name.as_bytes() {
+            found.get_or_insert(symbol.address);
+        }
+    });
+    found
+}
+
 fn each<'a>(images: &[&'a Image], mut take: impl FnMut(Symbol<'a>)) {
     for image in images {
         for (table, names) in [(".symtab", ".strtab"), (".dynsym", ".dynstr")] {

@@ -54,6 +54,9 @@ pub(crate) struct Profile {
     /// Leave these functions out; repeatable
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<Pattern>,
+    /// Go on when no function matches yet: a library that is loaded later may have it
+    #[arg(long)]
+    pub(crate) pending: bool,
     /// Attach to a running process until it ends or Ctrl-C is pressed
     #[arg(short, long, value_name = "PID", conflicts_with = "program")]
     pub(crate) pid: Option<i32>,

@@ -238,10 +238,15 @@ fn no_match(vain: &NoMatch, message: String) -> Failure {
             "build with -O0 or -Og, or keep it out of line: `__attribute__((noinline))`, `#[inline(never)]`",
         );
     }
-    if vain.nearest.is_empty() {
+    let failure = if vain.nearest.is_empty() {
         failure.hint("`lineprof functions BINARY '*'` lists what can be profiled")
     } else {
         failure.hint(format!("did you mean {}?", quoted(&vain.nearest)))
+    };
+    if vain.loads_libraries {
+        failure.hint("if a library has it that is loaded while the program runs: `--pending`")
+    } else {
+        failure
     }
 }
 
@@ -372,6 +377,7 @@ mod tests {
             nearest: vec!["smaller".into()],
             inlined: vec![("small".into(), 3)],
             all_excluded: false,
+            loads_libraries: false,
         };
         let failure = no_match(&vain, "no function matches `small`".into());
         assert!(failure.hints[0].contains("inlined 3 times"), "{failure:?}");
@@ -385,6 +391,7 @@ mod tests {
             nearest: vec!["work".into(), "worker".into()],
             inlined: Vec::new(),
             all_excluded: false,
+            loads_libraries: false,
         };
         let failure = no_match(&vain, String::new());
         assert_eq!(failure.hints, ["did you mean `work` or `worker`?"]);

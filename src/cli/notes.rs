@@ -44,11 +44,15 @@ pub(crate) fn of(
     notes
 }
 
-/// What is profiled, where the user has not named it or has named more than it looks, or less.
-pub(crate) fn selected(selection: &Selection, functions: usize, sites: usize, missed: &[String]) {
-    if let Some(missed) = unmatched(missed) {
+/// What matches nothing, while there is time to end the program and correct it.
+pub(crate) fn not_found(patterns: &[String]) {
+    if let Some(missed) = unmatched(patterns) {
         eprintln!("lineprof: {}", Escaped(&missed));
     }
+}
+
+/// What is profiled, where the user has not named it or has named more than it looks.
+pub(crate) fn selected(selection: &Selection, functions: usize, sites: usize) {
     let counts = format!("{}, {}", counted(functions, "function"), counted(sites, "site"));
     if selection.is_default() {
         eprintln!("lineprof: profiling the program's own code: {counts} (--function names some)");
@@ -99,6 +103,13 @@ fn also_inlined(functions: &[(String, usize)]) -> Option<String> {
 fn places(functions: &[(String, usize)]) -> Vec<String> {
     let place = |(name, copies): &(String, usize)| format!("{name} ({})", counted(*copies, "place"));
     functions.iter().map(place).collect()
+}
+
+/// A library has come whose functions are profiled.
+pub(crate) fn loaded(path: &Path, functions: usize, sites: usize) {
+    let path = path.display().to_string();
+    let counts = format!("{}, {}", counted(functions, "function"), counted(sites, "site"));
+    eprintln!("lineprof: in {}: {counts}", Escaped(&path));
 }
 
 fn granularity(finest: Bytes) -> Option<String> {

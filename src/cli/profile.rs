@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use lineprof::metric::Reading;
 use lineprof::profile::{self, Metric};
 use lineprof::profiler::{
-    self, Engine, Observer, Outcome, Pid, Pinning, Progress, Settings, SignalMask, StopHandle, Target,
+    self, Engine, Observer, Outcome, Pending, Pid, Pinning, Progress, Settings, SignalMask, StopHandle,
+    Target,
 };
 use lineprof::select::Selection;
 use lineprof::source::SourceCache;
@@ -141,6 +142,11 @@ fn settings(args: &Profile) -> Settings {
             args::Engine::InPlace => Engine::InPlace,
         },
         pinning: Pinning::WhileHot,
+        pending: if args.pending {
+            Pending::GoOn
+        } else {
+            Pending::Fail
+        },
     }
 }
 
@@ -155,11 +161,13 @@ struct Terminal {
 impl Observer for Terminal {
     fn progress(&mut self, progress: Progress) {
         match progress {
-            Progress::Selected {
+            Progress::Selected { functions, sites } => notes::selected(&self.selection, functions, sites),
+            Progress::Unmatched { patterns } => notes::not_found(&patterns),
+            Progress::Loaded {
+                path,
                 functions,
                 sites,
-                unmatched,
-            } => notes::selected(&self.selection, functions, sites, &unmatched),
+            } => notes::loaded(&path, functions, sites),
             Progress::Running { pid } => self.signals.hand_on(pid.0),
             Progress::Stopped { by } => signals::stop_with_the_program(by),
         }

@@ -25,24 +25,30 @@ use crate::plan::{
 use code::InstanceCode;
 use rows::{RowLine, lines_by_address};
 
-/// A plan for `functions` of `object`, and the bytes of each site's instruction.
+/// A plan for `functions` of `object` alone.
+///
+/// # Errors
+/// As [`extend`].
+pub fn plan(object: &ObjectFile, functions: &[Function]) -> Result<Planned, Error> {
+    let mut planned = Planned::default();
+    extend(&mut planned, object, functions)?;
+    Ok(planned)
+}
+
+/// Adds `functions` of `object` to a plan, and the bytes of each site's instruction.
 ///
 /// Shape: one function for each, in the order given; `instructions` has one entry a site of the plan.
 ///
 /// # Errors
-/// A line table cannot be read.
-pub fn plan(object: &ObjectFile, functions: &[Function]) -> Result<Planned, Error> {
-    let mut planner = Planner::default();
-    let instances: Vec<&Instance> = functions
-        .iter()
-        .flat_map(|function| &function.instances)
-        .collect();
-    let mut calls = object.inlined_calls(&instances)?.into_iter();
-    for function in functions {
-        let calls: Vec<Vec<InlinedCall>> = calls.by_ref().take(function.instances.len()).collect();
-        planner.add(object, function, &calls)?;
-    }
-    Ok(planner.planned)
+/// A line table cannot be read; the plan has some of the functions then.
+pub fn extend(planned: &mut Planned, object: &ObjectFile, functions: &[Function]) -> Result<(), Error> {
+    let mut planner = Planner {
+        planned: std::mem::take(planned),
+        ..Planner::default()
+    };
+    let added = planner.add_all(object, functions);
+    *planned = planner.planned;
+    added
 }
 
 /// A plan, and what has to be known of the file to plant it.
@@ -68,6 +74,19 @@ fn index(length: usize) -> u32 {
 }
 
 impl Planner {
+    fn add_all(&mut self, object: &ObjectFile, functions: &[Function]) -> Result<(), Error> {
+        let instances: Vec<&Instance> = functions
+            .iter()
+            .flat_map(|function| &function.instances)
+            .collect();
+        let mut calls = object.inlined_calls(&instances)?.into_iter();
+        for function in functions {
+            let calls: Vec<Vec<InlinedCall>> = calls.by_ref().take(function.instances.len()).collect();
+            self.add(object, function, &calls)?;
+        }
+        Ok(())
+    }
+
     /// Adds a function; `calls` has the calls inlined into each of its instances.
     fn add(
         &mut self,

@@ -49,6 +49,8 @@ pub struct NoMatch {
     pub inlined: Vec<(String, usize)>,
     /// Whether functions match, and every one of them is to be left out.
     pub all_excluded: bool,
+    /// Whether the program loads libraries, which may have what it has not.
+    pub loads_libraries: bool,
 }
 
 impl NoMatch {

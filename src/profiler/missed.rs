@@ -31,6 +31,16 @@ fn copies(function: &InlinedFunction) -> (String, usize) {
 }
 
 impl Missed {
+    /// Everything, so far.
+    pub(super) fn all(selection: &Selection) -> Missed {
+        let functions = selection.functions.iter().map(Pattern::as_str);
+        let files = selection.files.iter().map(FilePattern::as_str);
+        Missed {
+            unmatched: functions.chain(files).map(str::to_owned).collect(),
+            ..Missed::default()
+        }
+    }
+
     pub(super) fn new(selection: &Selection, found: &Found) -> Missed {
         let named = found.inlined_only.iter().filter(|_| !selection.is_default());
         let partly = found
@@ -80,6 +90,7 @@ pub(super) fn no_match(object: &ObjectFile, selection: &Selection, found: &Found
         } else {
             found.inlined_only.iter().map(copies).collect()
         },
+        loads_libraries: object.interpreter().is_some(),
         all_excluded: found.unmatched.is_empty() && !selection.exclude.is_empty(),
     })
 }

@@ -7,11 +7,18 @@
 //! Request ─► prepare (file, functions, plan) ─► run (session, recorder) ─► finish (profile) ─► Outcome
 //! ```
 //!
-//! Read on in `run.rs`.
+//! | file | holds |
+//! |---|---|
+//! | `run` | the order of it all |
+//! | `watch` | a process between its first event and its last |
+//! | `images` | libraries: those there at the start, and those that come and go |
+//! | `missed` | what was asked for and is not in the profile |
 
 mod error;
+mod images;
 mod missed;
 mod run;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -55,6 +62,18 @@ pub struct Settings {
     pub engine: Engine,
     /// Whether hot threads may share the tracer's processor.
     pub pinning: Pinning,
+    /// What to do when nothing that is mapped at the start matches.
+    pub pending: Pending,
+}
+
+/// What to do when no function of the program, or of a library that it was linked with, is selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pending {
+    /// Fail: a name was mistyped.
+    #[default]
+    Fail,
+    /// Go on: a library that is loaded later may have it.
+    GoOn,
 }
 
 /// What happens meanwhile.
@@ -66,8 +85,20 @@ pub enum Progress {
         functions: usize,
         /// How many sites.
         sites: usize,
-        /// Patterns that no function matches.
-        unmatched: Vec<String>,
+    },
+    /// Nothing that is there at the start matches these.
+    Unmatched {
+        /// Patterns for functions and files.
+        patterns: Vec<String>,
+    },
+    /// A library has functions that are profiled.
+    Loaded {
+        /// The library, as the process sees it.
+        path: PathBuf,
+        /// How many functions.
+        functions: usize,
+        /// How many sites.
+        sites: usize,
     },
     /// The process runs and every site is planted.
     Running {

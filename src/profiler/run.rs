@@ -3,25 +3,21 @@
 //! Must not know: reports, terminals.
 
 use std::collections::HashSet;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-use lineprof_dwarf::{DebugSearch, FileAddr, FrameRule, ObjectFile};
-use lineprof_tracer::{
-    Counts, End, Event, Hit, Launch, Options, Pid, Session, SiteId, SiteRequest, stop_pair,
-};
+use lineprof_dwarf::{DebugSearch, FileAddr, ObjectFile};
+use lineprof_tracer::{Launch, Options, Pid, Session, stop_pair};
 
 use super::missed::{self, Missed};
-use super::{Error, Observer, Outcome, Progress, Settings, Target};
-use crate::image::LoadBias;
-use crate::metric::{self, MemoryReader};
+use super::watch::{Watch, Watched};
+use super::{Error, Observer, Outcome, Pending, Progress, Settings, Target};
+use crate::metric;
 use crate::occurrences;
-use crate::plan::{RefusedSite, SiteIndex};
 use crate::planner::{self, Planned};
 use crate::profile::{self, Profile, Schema, Tracing};
-use crate::recorder::{Arrival, Concurrency, Recorder, StackKey, StackPointer, ThreadKey};
 use crate::report::escape;
+use crate::select::Selection;
 use crate::source::SourceCache;
 use crate::units::Bytes;
 
@@ -46,13 +42,20 @@ pub(super) fn run(
         }
         other => other?,
     };
-    observer.progress(Progress::Selected {
-        functions: prepared.planned.plan.functions.len(),
-        sites: prepared.planned.plan.sites.len(),
-        unmatched: prepared.missed.unmatched.clone(),
-    });
+    if !prepared.planned.plan.functions.is_empty() {
+        observer.progress(Progress::Selected {
+            functions: prepared.planned.plan.functions.len(),
+            sites: prepared.planned.plan.sites.len(),
+        });
+    }
+    // Else a library may have them.
+    if prepared.object.interpreter().is_none() && !prepared.missed.unmatched.is_empty() {
+        let patterns = prepared.missed.unmatched.clone();
+        observer.progress(Progress::Unmatched { patterns });
+    }
     let started = (SystemTime::now(), Instant::now());
     let session = start(target, settings, observer)?;
+    let pid = session.pid();
     let command = match target {
         Target::Launch { arguments, .. } => arguments
             .iter()
@@ -60,10 +63,8 @@ pub(super) fn run(
             .collect(),
         Target::Attach(pid) => command_of(*pid),
     };
-    let watch = Watch::begin(session, prepared, settings, target)?;
-    observer.progress(Progress::Running {
-        pid: watch.session.pid(),
-    });
+    let watch = Watch::begin(session, prepared, settings, target, observer)?;
+    observer.progress(Progress::Running { pid });
     let watched = watch.follow(observer)?;
     Ok(watched.outcome(command, &executable, settings, started))
 }
@@ -102,13 +103,14 @@ fn command_of(pid: Pid) -> Vec<String> {
 }
 
 /// What is known before anything runs.
-struct Prepared {
-    object: ObjectFile,
-    planned: Planned,
-    inode: u64,
+pub(super) struct Prepared {
+    pub(super) object: ObjectFile,
+    pub(super) planned: Planned,
     built: Option<SystemTime>,
     granularity: Bytes,
-    missed: Missed,
+    pub(super) missed: Missed,
+    /// Why the program's own file has nothing to profile; a library may have.
+    pub(super) vain: Option<Error>,
 }
 
 impl Prepared {
@@ -118,12 +120,15 @@ impl Prepared {
             search = search.for_program_in(directory);
         }
         let object = ObjectFile::open(program, &search)?;
-        let found = settings.selection.resolve(&object)?;
-        if found.functions.is_empty() {
-            let vain = missed::no_match(&object, &settings.selection, &found)?;
-            return Err(Error::NoMatch(vain));
-        }
-        let planned = planner::plan(&object, &found.functions)?;
+        let may_have_libraries = object.interpreter().is_some() && !settings.selection.is_default();
+        let (planned, missed, vain) = match plan(&object, &settings.selection) {
+            Ok((planned, missed)) => (planned, missed, None),
+            Err(vain) if may_have_libraries => {
+                let vain = (settings.pending == Pending::Fail).then_some(vain);
+                (Planned::default(), Missed::all(&settings.selection), vain)
+            }
+            Err(vain) => return Err(vain),
+        };
         let metadata = std::fs::metadata(program).ok();
         let granularity =
             metric::granularity(settings.metric, settings.reading).map_err(|source| Error::Memory {
@@ -133,192 +138,23 @@ impl Prepared {
         Ok(Prepared {
             object,
             planned,
-            inode: metadata.as_ref().map_or(0, MetadataExt::ino),
             built: metadata.and_then(|m| m.modified().ok()),
             granularity,
-            missed: Missed::new(&settings.selection, &found),
+            missed,
+            vain,
         })
     }
 }
 
-/// A process that is being watched.
-struct Watch {
-    session: Session,
-    prepared: Prepared,
-    /// The plan's site for each of the session's.
-    sites: Vec<SiteIndex>,
-    /// How to find a frame whose entry was not seen, a site each; empty where every entry is seen.
-    rules: Vec<Option<FrameRule>>,
-    reader: MemoryReader,
-    recorder: Recorder,
-}
-
-/// A process that was watched.
-struct Watched {
-    prepared: Prepared,
-    recorder: Recorder,
-    memory: Bytes,
-    counts: Counts,
-    pid: Pid,
-    end: profile::End,
-    exit: Option<End>,
-}
-
-impl Watch {
-    fn begin(
-        mut session: Session,
-        mut prepared: Prepared,
-        settings: &Settings,
-        target: &Target,
-    ) -> Result<Watch, Error> {
-        let pid = session.pid();
-        let number = pid.0.cast_unsigned();
-        let mappings = session.mappings()?;
-        let bias = LoadBias::find(prepared.object.segments(), &mappings, prepared.inode)
-            .ok_or(Error::NotMapped { pid: number })?;
-        let sites = plant(&mut session, &mut prepared.planned, bias)?;
-        let rules = match target {
-            Target::Launch { .. } => Vec::new(),
-            Target::Attach(_) => {
-                let addresses = prepared.planned.plan.sites.iter().map(|site| site.address);
-                addresses
-                    .map(|address| prepared.object.frame_rule(address))
-                    .collect()
-            }
-        };
-        // Read after planting: each page of code that was written is private now, and counts.
-        let reader = MemoryReader::open(pid, pid.leader(), settings.metric, settings.reading)
-            .map_err(|source| Error::Memory { pid: number, source })?;
-        let recorder = Recorder::new(&prepared.planned.plan);
-        Ok(Watch {
-            session,
-            prepared,
-            sites,
-            rules,
-            reader,
-            recorder,
-        })
+/// The plan for the program's own file, and what of the selection is not in it.
+fn plan(object: &ObjectFile, selection: &Selection) -> Result<(Planned, Missed), Error> {
+    let found = selection.resolve(object)?;
+    if found.functions.is_empty() {
+        let vain = missed::no_match(object, selection, &found)?;
+        return Err(Error::NoMatch(vain));
     }
-
-    fn follow(mut self, observer: &mut dyn Observer) -> Result<Watched, Error> {
-        let pid = self.session.pid();
-        let mut replaced = false;
-        let (end, exit) = loop {
-            match self.session.next_event()? {
-                Event::Hit(hit) => self.hit(&hit),
-                Event::ThreadEnding(thread) => {
-                    let memory = self.reader.read(thread.tid);
-                    self.recorder
-                        .thread_ended(ThreadKey(u64::from(thread.serial)), memory);
-                }
-                Event::Stopped(by) => observer.progress(Progress::Stopped { by }),
-                Event::Executed => replaced = true,
-                Event::Ended(exit) => {
-                    let end = match exit {
-                        _ if replaced => profile::End::Executed,
-                        End::Exited(code) => profile::End::Exited { code },
-                        End::Killed(signal) => profile::End::Killed {
-                            signal: signal.name(),
-                        },
-                    };
-                    break (end, Some(exit));
-                }
-                Event::StopRequested => {
-                    // The last reading with everything still open.
-                    self.reader.read(pid.leader());
-                    break (profile::End::Detached, None);
-                } // The process of an attached session that execs is nobody's child here: its end is not heard of.
-            }
-            if replaced && !self.session.is_own_child() {
-                break (profile::End::Executed, None);
-            }
-        };
-        let counts = self.session.counts();
-        if end == profile::End::Detached {
-            self.session.detach()?;
-        }
-        Ok(Watched {
-            prepared: self.prepared,
-            recorder: self.recorder,
-            memory: self.reader.last(),
-            counts,
-            pid,
-            end,
-            exit,
-        })
-    }
-
-    fn hit(&mut self, hit: &Hit) {
-        let site = self.sites[hit.site.index()];
-        let rule = self.rules.get(site.index()).copied().flatten();
-        let entry_sp = rule.and_then(|rule| {
-            let cfa = hit
-                .registers
-                .dwarf(rule.register)?
-                .wrapping_add_signed(rule.offset);
-            // The return address lies below the CFA (System V ABI for AMD64, 3.2.2).
-            Some(StackPointer(cfa.wrapping_sub(8)))
-        });
-        let memory = self.reader.read(hit.thread.tid);
-        self.recorder.arrive(Arrival {
-            thread: ThreadKey(u64::from(hit.thread.serial)),
-            stack: StackKey::THREAD,
-            site,
-            sp: StackPointer(hit.registers.sp().0),
-            entry_sp,
-            memory,
-            concurrency: if hit.threads > 1 {
-                Concurrency::Shared
-            } else {
-                Concurrency::Alone
-            },
-        });
-    }
-}
-
-/// Plants every site of the plan; what is refused is taken note of in the plan.
-fn plant(session: &mut Session, planned: &mut Planned, bias: LoadBias) -> Result<Vec<SiteIndex>, Error> {
-    let request = |(site, instruction): (&crate::plan::PlannedSite, &Vec<u8>)| SiteRequest {
-        address: bias.remote(site.address),
-        instruction: instruction.clone(),
-    };
-    let requests: Vec<SiteRequest> = planned
-        .plan
-        .sites
-        .iter()
-        .zip(&planned.instructions)
-        .map(request)
-        .collect();
-    let answers = session.plant(&requests)?;
-    let mut sites = Vec::with_capacity(answers.len());
-    for (index, answer) in (0..).map(SiteIndex).zip(answers) {
-        match answer {
-            Ok(SiteId(number)) => {
-                debug_assert_eq!(
-                    number as usize,
-                    sites.len(),
-                    "sites are numbered as they are planted"
-                );
-                sites.push(index);
-            }
-            Err(reason) => {
-                let site = planned.plan.site(index);
-                let function = planned.plan.instance(site.instance).function;
-                let line = site.lines.first().map_or_else(
-                    || planned.plan.function(function).line,
-                    |line| planned.plan.line(*line).line,
-                );
-                let address = site.address;
-                planned.plan.refused.push(RefusedSite {
-                    address,
-                    function,
-                    line,
-                    reason: reason.to_string(),
-                });
-            }
-        }
-    }
-    Ok(sites)
+    let planned = planner::plan(object, &found.functions)?;
+    Ok((planned, Missed::new(selection, &found)))
 }
 
 impl Watched {

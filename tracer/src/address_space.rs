@@ -9,7 +9,7 @@ use crate::ids::{SiteId, Tid};
 use crate::parked::Parked;
 use crate::remote_call::RemoteCaller;
 use crate::scratch::{self, Found, Scratch};
-use crate::site::{Refused, SiteRequest, SiteTable, Way};
+use crate::site::{BreakpointSite, Memory, Refused, SiteRequest, SiteTable, Way};
 use crate::sys::procfs::{Mapping, Seccomp};
 use crate::sys::{Answer, Kernel};
 use nix::errno::Errno;
@@ -121,7 +121,8 @@ impl AddressSpace {
     /// ESRCH when `by` has no memory any more; else the first refusal, after all other sites are restored.
     pub(crate) fn restore<K: Kernel>(&self, kernel: &mut K, by: Tid) -> Answer<()> {
         let mut refused = Ok(());
-        for site in self.sites.all().iter().filter(|site| site.way != Way::Own) {
+        let ours = |site: &&BreakpointSite| site.way != Way::Own && site.memory == Memory::Mapped;
+        for site in self.sites.all().iter().filter(ours) {
             let mut byte = [0];
             let written = match kernel.read_memory(by, site.address, &mut byte) {
                 Ok(1) if byte[0] == BREAKPOINT => kernel.write_memory(by, site.address, &site.original[..1]),
@@ -181,7 +182,8 @@ impl AddressSpace {
 
     fn choose_ways<K: Kernel>(&mut self, kernel: &mut K, tid: Tid, parked: &mut Parked) -> Answer<()> {
         let open = |sites: &SiteTable| -> Vec<SiteId> {
-            let is_open = |(_, site): &(usize, &crate::site::BreakpointSite)| site.way == Way::Open;
+            let is_open =
+                |(_, site): &(usize, &BreakpointSite)| site.way == Way::Open && site.memory == Memory::Mapped;
             let ids = sites.all().iter().enumerate().filter(is_open);
             let mut ids: Vec<SiteId> = ids
                 .filter_map(|(n, _)| u32::try_from(n).ok().map(SiteId))

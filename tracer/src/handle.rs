@@ -12,7 +12,7 @@ use crate::sys::linux::Linux;
 use crate::sys::procfs::Mapping;
 use crate::sys::spawn::Doorbell;
 use crate::sys::{Kernel, Signal};
-use crate::{RemoteAddr, attach};
+use crate::{RemoteAddr, RemoteRange, attach};
 use std::io::PipeWriter;
 use std::marker::PhantomData;
 
@@ -129,6 +129,14 @@ impl Session {
             .kernel
             .mappings(by)
             .map_err(|e| Error::from_errno(Operation::Read, subject, e))
+    }
+
+    /// Takes note that the memory of `range` has been unmapped, with all sites in it.
+    ///
+    /// What is mapped there later is not touched when the session ends. A site planted there again with the same
+    /// instruction has the same number as before.
+    pub fn unmapped(&mut self, range: RemoteRange) {
+        self.core.space.sites.unmapped(range);
     }
 
     /// Reads memory of the process as it would be without breakpoints; the number of bytes read.

@@ -4,7 +4,7 @@
 //!
 //! A site is physical: one address, one byte. Who wants it and why is the client's business.
 
-use crate::addr::RemoteAddr;
+use crate::addr::{RemoteAddr, RemoteRange};
 use crate::ids::SiteId;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -61,6 +61,15 @@ pub(crate) struct BreakpointSite {
     /// What the memory held; never a byte of ours.
     pub(crate) original: Vec<u8>,
     pub(crate) way: Way,
+    pub(crate) memory: Memory,
+}
+
+/// Whether the memory that a site was planted in is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    Mapped,
+    /// Unmapped since: what lies at the address now is none of ours.
+    Gone,
 }
 
 impl BreakpointSite {
@@ -84,22 +93,38 @@ pub(crate) struct SiteTable {
 
 impl SiteTable {
     /// Adds a site, or finds the one that is there.
+    ///
+    /// One whose memory was gone comes back when the same code is there again: a library that is loaded again
+    /// and again needs no new copies of its instructions.
     pub(crate) fn add(&mut self, address: RemoteAddr, original: Vec<u8>, way: Way) -> SiteId {
         if let Some(id) = self.by_address.get(&address) {
-            return *id;
+            let site = &mut self.sites[id.index()];
+            if site.memory == Memory::Mapped || site.original == original {
+                site.memory = Memory::Mapped;
+                return *id;
+            }
         }
         let id = SiteId(u32::try_from(self.sites.len()).unwrap_or(u32::MAX));
         self.sites.push(BreakpointSite {
             address,
             original,
             way,
+            memory: Memory::Mapped,
         });
         self.by_address.insert(address, id);
         id
     }
 
     pub(crate) fn at(&self, address: RemoteAddr) -> Option<SiteId> {
-        self.by_address.get(&address).copied()
+        let id = self.by_address.get(&address).copied()?;
+        (self.get(id).memory == Memory::Mapped).then_some(id)
+    }
+
+    /// The memory of `range` has been unmapped.
+    pub(crate) fn unmapped(&mut self, range: RemoteRange) {
+        for site in self.sites.iter_mut().filter(|site| range.contains(site.address)) {
+            site.memory = Memory::Gone;
+        }
     }
 
     pub(crate) fn get(&self, id: SiteId) -> &BreakpointSite {
@@ -165,6 +190,27 @@ mod tests {
         assert_eq!(table.get(first).original, [0x55]);
         assert_eq!(table.at(RemoteAddr(0x1001)), Some(second));
         assert_eq!(table.at(RemoteAddr(0x1002)), None);
+    }
+
+    #[test]
+    fn a_site_whose_memory_went_comes_back_with_the_same_code_alone() {
+        let mut table = SiteTable::default();
+        let range = RemoteRange {
+            start: RemoteAddr(0x1000),
+            end: RemoteAddr(0x2000),
+        };
+        let first = table.add(RemoteAddr(0x1000), vec![0x55], Way::Open);
+        table.unmapped(range);
+        assert_eq!(table.at(RemoteAddr(0x1000)), None);
+        let mut bytes = [0xCC];
+        table.mask(RemoteAddr(0x1000), &mut bytes);
+        assert_eq!(bytes, [0xCC], "a breakpoint of somebody else");
+        assert_eq!(table.add(RemoteAddr(0x1000), vec![0x55], Way::Open), first);
+        table.unmapped(range);
+        let second = table.add(RemoteAddr(0x1000), vec![0x90], Way::Open);
+        assert_ne!(second, first);
+        assert_eq!(table.at(RemoteAddr(0x1000)), Some(second));
+        assert_eq!(table.get(first).memory, Memory::Gone);
     }
 
     #[test]

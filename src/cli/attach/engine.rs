@@ -113,14 +113,16 @@ struct Teller {
 impl Observer for Teller {
     fn progress(&mut self, progress: Progress) {
         let word = match progress {
-            Progress::Selected {
+            Progress::Selected { functions, sites } => Word::Selected { functions, sites },
+            Progress::Unmatched { patterns } => Word::Unmatched { patterns },
+            Progress::Loaded {
+                path,
                 functions,
                 sites,
-                unmatched,
-            } => Word::Selected {
+            } => Word::Loaded {
+                path,
                 functions,
                 sites,
-                unmatched,
             },
             Progress::Running { pid } => Word::Running { pid: pid.0 },
             // Whoever stopped it knows.

@@ -51,7 +51,8 @@ pub(crate) fn run(writing: &Writing, selection: &Selection, to: &Destination) ->
         Some(Word::Report(report)) => profile::write(&report, to, writing, &mut SourceCache::new())
             .map_or_else(|failure| failure.say(), |()| ExitCode::SUCCESS),
         Some(Word::Failed(failure)) => failure.say(),
-        Some(Word::Selected { .. } | Word::Running { .. }) | None => {
+        Some(Word::Selected { .. } | Word::Unmatched { .. } | Word::Loaded { .. } | Word::Running { .. })
+        | None => {
             let how = ended.map_or_else(|error| hint::reason(&error), |status| status.to_string());
             Failure::new(format!("the tracing process has ended without a report: {how}"))
                 .hint("the profiled process may have died with it; a report made so far is shown by `lineprof report`")
@@ -81,11 +82,13 @@ fn listen(engine: &mut Child, selection: &Selection) -> Option<Word> {
     let mut words = BufReader::new(engine.stdout.take()?);
     loop {
         match Word::read(&mut words).ok()?? {
-            Word::Selected {
+            Word::Selected { functions, sites } => notes::selected(selection, functions, sites),
+            Word::Unmatched { patterns } => notes::not_found(&patterns),
+            Word::Loaded {
+                path,
                 functions,
                 sites,
-                unmatched,
-            } => notes::selected(selection, functions, sites, &unmatched),
+            } => notes::loaded(&path, functions, sites),
             Word::Running { pid } => eprintln!(
                 "lineprof: attached to {pid}; Ctrl-C ends the profile and leaves the process running"
             ),

@@ -3,6 +3,7 @@
 //! Must not know: who does what with it. Both ends are the same executable, so it has no version.
 
 use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
 
 use lineprof::profile::Profile;
 use serde::{Deserialize, Serialize};
@@ -13,10 +14,14 @@ use crate::cli::hint::Failure;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Word {
     /// These are going to be profiled.
-    Selected {
+    Selected { functions: usize, sites: usize },
+    /// Nothing matches these.
+    Unmatched { patterns: Vec<String> },
+    /// A library has functions that are profiled.
+    Loaded {
+        path: PathBuf,
         functions: usize,
         sites: usize,
-        unmatched: Vec<String>,
     },
     /// The process is attached to and every site is planted.
     Running { pid: i32 },
