@@ -20,7 +20,9 @@ pub(crate) fn path(module: &str, name: &str) -> PathBuf {
 pub(crate) fn check(module: &str, name: &str, actual: &str) {
     let path = path(module, name);
     if std::env::var_os("LINEPROF_UPDATE").is_some_and(|value| value == "1") {
-        std::fs::write(&path, actual).unwrap();
+        if let Err(error) = std::fs::write(&path, actual) {
+            panic!("cannot write {}: {error}", path.display());
+        }
         return;
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();

@@ -88,7 +88,10 @@ impl Plan {
     /// The row of `line` in the table of `function`.
     pub(crate) fn find_line(&self, function: FunctionId, line: u32) -> LineId {
         let same = |planned: &PlannedLine| planned.function == function && planned.line == line;
-        LineId(self.lines.iter().position(same).unwrap() as u32)
+        let Some(place) = self.lines.iter().position(same) else {
+            panic!("line {line} has no row");
+        };
+        LineId(place as u32)
     }
 
     fn line_of(&mut self, function: FunctionId, line: u32) -> LineId {

@@ -124,13 +124,7 @@ impl<'a> Tree<'a> {
             if tag == gimli::DW_TAG_subprogram {
                 let facts = read_facts(&mut entries, abbreviation)?;
                 let parent = outer.and_then(|scope| self.record(&mut stack, scope));
-                node = Some(self.nodes.len());
-                self.nodes.push(Node {
-                    offset,
-                    parent,
-                    tag,
-                    facts: Some(facts),
-                });
+                node = Some(self.add(offset, parent, tag, Some(facts)));
             } else if tag == gimli::DW_TAG_inlined_subroutine {
                 if let Some(origin) = read_facts(&mut entries, abbreviation)?.origin {
                     *self.inlined.entry(origin).or_default() += 1;
@@ -145,13 +139,7 @@ impl<'a> Tree<'a> {
                         .any(|a| a.name() == gimli::DW_AT_declaration)
                 {
                     let parent = outer.and_then(|scope| self.record(&mut stack, scope));
-                    node = Some(self.nodes.len());
-                    self.nodes.push(Node {
-                        offset,
-                        parent,
-                        tag,
-                        facts: None,
-                    });
+                    node = Some(self.add(offset, parent, tag, None));
                 }
             }
             if abbreviation.has_children() {
@@ -170,6 +158,16 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
+    fn add(&mut self, offset: usize, parent: Option<usize>, tag: DwTag, facts: Option<Facts<'a>>) -> usize {
+        self.nodes.push(Node {
+            offset,
+            parent,
+            tag,
+            facts,
+        });
+        self.nodes.len() - 1
+    }
+
     /// The node of the scope at `place` of the stack, made now where it is missing, with those around it.
     fn record(&mut self, stack: &mut [Open], place: usize) -> Option<usize> {
         let mut missing = Vec::new();
@@ -186,13 +184,7 @@ impl<'a> Tree<'a> {
         }
         for place in missing.into_iter().rev() {
             let open = stack.get_mut(place)?;
-            open.node = Some(self.nodes.len());
-            self.nodes.push(Node {
-                offset: open.offset,
-                parent,
-                tag: open.tag,
-                facts: None,
-            });
+            open.node = Some(self.add(open.offset, parent, open.tag, None));
             parent = open.node;
         }
         parent

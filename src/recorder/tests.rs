@@ -31,10 +31,23 @@ fn function(plan: &mut Plan, name: &str, line: u32, body: u32) -> Function {
     }
 }
 
+/// A plan of one function `f`, declared on line 1.
+fn one(body: u32) -> (Plan, Function) {
+    let mut plan = Plan::default();
+    let f = function(&mut plan, "f", 1, body);
+    (plan, f)
+}
+
+/// A plan of two functions, `f` declared on line 1 and `g` on line 10.
+fn two(body_of_f: u32, body_of_g: u32) -> (Plan, Function, Function) {
+    let (mut plan, f) = one(body_of_f);
+    let g = function(&mut plan, "g", 10, body_of_g);
+    (plan, f, g)
+}
+
 #[test]
 fn each_line_is_charged_what_came_before_the_next_arrival() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 2);
+    let (plan, f) = one(2);
     let mut thread = Thread::new(&plan);
     thread
         .arrive(f.entry, 500, 0)
@@ -60,8 +73,7 @@ fn each_line_is_charged_what_came_before_the_next_arrival() {
 
 #[test]
 fn what_runs_after_the_last_arrival_is_charged_at_the_end() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 1);
+    let (plan, f) = one(1);
     let mut thread = Thread::new(&plan);
     thread.arrive(f.entry, 500, 0).arrive(f.body[0], 400, 0);
     thread.memory += 64;
@@ -73,9 +85,7 @@ fn what_runs_after_the_last_arrival_is_charged_at_the_end() {
 
 #[test]
 fn a_line_that_never_ran_has_no_memory() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 1);
-    let g = function(&mut plan, "g", 10, 1);
+    let (plan, f, g) = two(1, 1);
     let mut thread = Thread::new(&plan);
     thread.arrive(f.entry, 500, 0).arrive(f.exit, 500, 0);
     let recording = thread.finish();
@@ -85,9 +95,7 @@ fn a_line_that_never_ran_has_no_memory() {
 
 #[test]
 fn a_callee_is_charged_to_the_line_that_calls() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 1);
-    let g = function(&mut plan, "g", 10, 1);
+    let (plan, f, g) = two(1, 1);
     let mut thread = Thread::new(&plan);
     thread.arrive(f.entry, 500, 0).arrive(f.body[0], 400, 0);
     thread
@@ -102,8 +110,7 @@ fn a_callee_is_charged_to_the_line_that_calls() {
 
 #[test]
 fn a_recursion_is_charged_once() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 1);
+    let (plan, f) = one(1);
     let mut thread = Thread::new(&plan);
     for depth in 0..3 {
         thread
@@ -123,8 +130,7 @@ fn a_recursion_is_charged_once() {
 
 #[test]
 fn c057_a_recursion_a_hundred_thousand_deep_is_charged_once() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 1);
+    let (plan, f) = one(1);
     let mut thread = Thread::new(&plan);
     let top = 1 << 40;
     for depth in 0..100_000 {
@@ -142,9 +148,7 @@ fn c057_a_recursion_a_hundred_thousand_deep_is_charged_once() {
 
 #[test]
 fn c056_longjmp_closes_the_frames_it_leaves() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 2);
-    let g = function(&mut plan, "g", 10, 1);
+    let (plan, f, g) = two(2, 1);
     let mut thread = Thread::new(&plan);
     thread.arrive(f.entry, 500, 0).arrive(f.body[0], 400, 0);
     thread.arrive(g.entry, 392, 0).arrive(g.body[0], 300, 0);
@@ -158,8 +162,7 @@ fn c056_longjmp_closes_the_frames_it_leaves() {
 
 #[test]
 fn a_function_left_by_longjmp_and_called_again_is_a_new_frame() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 1);
+    let (plan, f) = one(1);
     let mut thread = Thread::new(&plan);
     for _ in 0..4 {
         thread.arrive(f.entry, 500, 0).arrive(f.body[0], 400, 7);
@@ -172,8 +175,7 @@ fn a_function_left_by_longjmp_and_called_again_is_a_new_frame() {
 
 #[test]
 fn an_entry_that_a_loop_jumps_to_keeps_its_frame() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 1);
+    let (mut plan, f) = one(1);
     plan.instances[0].entry_reached_by_jump = true;
     let mut thread = Thread::new(&plan);
     for _ in 0..4 {
@@ -186,8 +188,7 @@ fn an_entry_that_a_loop_jumps_to_keeps_its_frame() {
 
 #[test]
 fn a_frame_first_seen_in_its_middle_is_no_call() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 2);
+    let (plan, f) = one(2);
     let mut thread = Thread::new(&plan);
     thread
         .arrive(f.body[0], 400, 0)
@@ -207,9 +208,7 @@ fn a_frame_first_seen_in_its_middle_is_no_call() {
 
 #[test]
 fn an_adopted_frame_does_not_take_the_arrivals_of_its_caller() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 2);
-    let g = function(&mut plan, "g", 10, 1);
+    let (plan, f, g) = two(2, 1);
     let mut thread = Thread::new(&plan);
     thread
         .arrive(g.body[0], 300, 0)
@@ -222,9 +221,7 @@ fn an_adopted_frame_does_not_take_the_arrivals_of_its_caller() {
 
 #[test]
 fn an_adopted_frame_does_not_outgrow_the_frame_it_is_in() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 2);
-    let g = function(&mut plan, "g", 10, 2);
+    let (plan, f, g) = two(2, 2);
     let mut thread = Thread::new(&plan);
     thread.arrive(f.entry, 400, 0).arrive(g.body[0], 300, 5);
     // Another g, further out: both frames that were open are gone.
@@ -237,8 +234,7 @@ fn an_adopted_frame_does_not_outgrow_the_frame_it_is_in() {
 
 #[test]
 fn a_forked_child_goes_on_in_the_frames_of_its_parent() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 2);
+    let (plan, f) = one(2);
     let mut recorder = Recorder::new(&plan);
     let arrive = |recorder: &mut Recorder, thread, site, sp, memory| {
         recorder.arrive(Arrival::new(
@@ -315,9 +311,7 @@ fn a_function_of_one_instruction_is_entered_and_left() {
 
 #[test]
 fn c057_a_tail_call_ends_the_caller() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 1);
-    let g = function(&mut plan, "g", 10, 1);
+    let (plan, f, g) = two(1, 1);
     let mut thread = Thread::new(&plan);
     for _ in 0..100 {
         thread
@@ -336,9 +330,7 @@ fn c057_a_tail_call_ends_the_caller() {
 
 #[test]
 fn a_tail_call_through_an_unseen_exit_ends_the_caller() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 1);
-    let g = function(&mut plan, "g", 10, 1);
+    let (plan, f, g) = two(1, 1);
     let mut thread = Thread::new(&plan);
     thread.arrive(f.entry, 500, 0).arrive(f.body[0], 400, 1);
     thread.arrive(g.entry, 500, 2).arrive(g.exit, 500, 10);
@@ -507,8 +499,7 @@ fn a_handler_on_its_own_stack_does_not_end_what_it_interrupts() {
 
 #[test]
 fn frames_that_longjmp_left_do_not_come_back() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 2);
+    let (plan, f) = one(2);
     let mut thread = Thread::new(&plan);
     let enter = |thread: &mut Thread, depth: u64| {
         thread
@@ -542,8 +533,7 @@ fn frames_that_longjmp_left_do_not_come_back() {
 
 #[test]
 fn c119_threads_do_not_mix() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 1);
+    let (plan, f) = one(1);
     let mut recorder = Recorder::new(&plan);
     let mut arrive = |thread, site, sp, memory, concurrency| {
         let arrival = Arrival::new(ThreadKey(thread), site, StackPointer(sp), Bytes(memory));
@@ -567,8 +557,7 @@ fn c119_threads_do_not_mix() {
 
 #[test]
 fn c119_only_charges_made_beside_another_thread_are_marked() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 3);
+    let (plan, f) = one(3);
     let mut recorder = Recorder::new(&plan);
     let mut arrive = |site, sp, concurrency| {
         let arrival = Arrival::new(ThreadKey(1), site, StackPointer(sp), Bytes(1));
@@ -589,8 +578,7 @@ fn c119_only_charges_made_beside_another_thread_are_marked() {
 
 #[test]
 fn a_thread_that_comes_and_goes_between_two_arrivals_is_marked() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 1);
+    let (plan, f) = one(1);
     let mut recorder = Recorder::new(&plan);
     let arrive = |recorder: &mut Recorder, site, sp| {
         recorder.arrive(Arrival::new(ThreadKey(1), site, StackPointer(sp), Bytes(1)));
@@ -606,8 +594,7 @@ fn a_thread_that_comes_and_goes_between_two_arrivals_is_marked() {
 
 #[test]
 fn a_plan_that_grows_is_learnt() {
-    let mut plan = Plan::default();
-    let f = function(&mut plan, "f", 1, 1);
+    let (mut plan, f) = one(1);
     let mut recorder = Recorder::new(&plan);
     recorder.arrive(Arrival::new(ThreadKey(1), f.entry, StackPointer(500), Bytes(1)));
     let g = function(&mut plan, "g", 10, 1);
