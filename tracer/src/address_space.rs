@@ -232,7 +232,14 @@ impl AddressSpace {
                         let address = self.sites.get(id).address;
                         tracing::debug!(site = %address, %reason, "steps in place");
                     }
-                    kernel.write_memory(tid, start, &bytes)?;
+                    // Others may share this memory and live on when this thread is killed here: nobody is sent to a slot
+                    // that was not written.
+                    if let Err(errno) = kernel.write_memory(tid, start, &bytes) {
+                        for id in sites {
+                            self.sites.all_mut()[id.index()].way = Way::Open;
+                        }
+                        return Err(errno);
+                    }
                     self.scratches.push(scratch);
                     return Ok(());
                 }

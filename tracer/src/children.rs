@@ -87,8 +87,9 @@ impl<K: Kernel> Core<K> {
         if let Some((parent, _)) = made_by {
             match self.shares_memory(parent, child, birth) {
                 Ok(true) => return Role::Passing,
-                Ok(false) => return Role::Copy,
-                Err(_) => known.retain(|tid| *tid != parent),
+                // One that was killed has no memory any more, and compares as different.
+                Ok(false) if self.kernel.registers(parent).is_ok() => return Role::Copy,
+                Ok(false) | Err(_) => known.retain(|tid| *tid != parent),
             }
         }
         let shared = |by: &Tid| self.shares_memory(*by, child, birth) == Ok(true);

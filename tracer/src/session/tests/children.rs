@@ -76,13 +76,14 @@ fn a_parent_killed_before_it_tells_of_its_child_leaves_no_child_behind() {
 fn a_parent_killed_before_it_tells_leaves_those_who_share_its_memory_sharing_it() {
     // Nobody of the profiled process can be asked any more: one that shares the memory can.
     for engine in BOTH {
-        for seed in 1..400 {
+        for seed in 1..1000 {
             let sharing = |tid| Share(tid, vec![visit(1), visit(2), visit(1), visit(2), Exit]);
             let acts = vec![sharing(200), sharing(300), visit(1), sharing(400), ExitGroup(0)];
             let scene = Scene::new().with(100, acts).order(Order::Random(seed));
             let mut core = attached(scene, engine);
             let at = core.kernel.requests + usize::try_from(seed % 80).expect("small");
             core.kernel.kill_at = Some((at, PID));
+            core.kernel.exit_stops = seed % 3 != 0;
             play(&mut core);
             core.detach().expect("nothing is left to fail");
             core.kernel.end_of_tracer();
