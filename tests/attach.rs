@@ -4,63 +4,12 @@ mod support;
 
 use nix::sys::signal::Signal;
 use std::path::Path;
-use std::process::Command;
-use support::{Engine, Finished, Lineprof, Program, Report, Running};
+use support::{
+    Engine, Finished, Lineprof, Program, Report, Running, attach, attached, attached_by, served, tracers,
+};
 
-/// Starts the target and waits until its threads serve.
 fn serving(threads: u32) -> Running {
-    let binary = Program::load("c/attach_target.c").build_first();
-    let mut target = Running::start(Command::new(&binary.path).arg(threads.to_string()));
-    assert_eq!(target.hear(), "ready");
-    target
-}
-
-/// Starts lineprof on the target and waits until it says that it has attached.
-fn attached(target: &Running, engine: Engine) -> Running {
-    attached_by(&mut attach(target, engine))
-}
-
-fn attached_by(command: &mut Command) -> Running {
-    let mut lineprof = Running::start(command);
-    lineprof.hear_error("attached");
-    lineprof
-}
-
-fn attach(target: &Running, engine: Engine) -> Command {
-    let run = Lineprof::new()
-        .engine(engine)
-        .functions(&["serve"])
-        .options(["--format", "json"])
-        .options(["--pid".to_string(), target.pid().to_string()]);
-    run.command()
-}
-
-/// The calls that the target has served, after at least 50 more on each thread.
-fn served(target: &mut Running) -> u64 {
-    target.say("go on");
-    let answer = target.hear();
-    let count = answer
-        .strip_prefix("served ")
-        .and_then(|count| count.parse().ok());
-    count.unwrap_or_else(|| panic!("the target answers `{answer}`"))
-}
-
-/// The pids of what traces any thread of `process`.
-fn tracers(process: &Running) -> Vec<String> {
-    let tasks = format!("/proc/{}/task", process.pid());
-    let mut found = Vec::new();
-    for task in std::fs::read_dir(tasks).expect("the target lives") {
-        let status = task.expect("the target lives").path().join("status");
-        let text = std::fs::read_to_string(status).expect("the target's threads stay");
-        let tracer = text
-            .lines()
-            .find_map(|line| line.strip_prefix("TracerPid:"))
-            .expect("a status has it");
-        if tracer.trim() != "0" {
-            found.push(tracer.trim().to_string());
-        }
-    }
-    found
+    support::serving("c/attach_target.c", threads)
 }
 
 /// Checks that the target is as before, and lets it end.

@@ -15,12 +15,14 @@
 )]
 #![allow(unused_imports, unused_macros, reason = "see above")]
 
+mod attach;
 mod build;
 mod lineprof;
 mod program;
 mod report;
 mod run;
 
+pub(crate) use attach::{attach, attached, attached_by, served, serving, tracers};
 pub(crate) use build::{Binary, build_dir, compile};
 pub(crate) use lineprof::{Engine, Lineprof};
 pub(crate) use program::{Annotation, Exit, Expected, Program, programs_on_disk, testprogs};

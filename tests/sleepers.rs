@@ -1,0 +1,57 @@
+//! Threads that sleep in system calls sleep on: attaching, a whole session and letting go wake nobody.
+//!
+//! Must not know: in which calls they sleep; `testprogs/c/sleepers.c` does.
+
+mod support;
+
+use nix::sys::signal::Signal;
+use support::{Engine, Running, attached, served, serving, tracers};
+
+fn all_are_asleep(target: &mut Running) {
+    target.say("asleep?");
+    assert_eq!(target.hear(), "asleep 14");
+}
+
+/// Sessions one after the other, each with hits, while fourteen threads sleep.
+fn nobody_is_woken(threads: u32, engine: Engine) {
+    let mut target = serving("c/sleepers.c", threads);
+    for _ in 0..3 {
+        let lineprof = attached(&target, engine);
+        all_are_asleep(&mut target);
+        served(&mut target);
+        served(&mut target);
+        all_are_asleep(&mut target);
+        lineprof.signal(Signal::SIGINT);
+        let finished = lineprof.finish();
+        assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+        assert_eq!(tracers(&target), [""; 0], "still traced");
+        all_are_asleep(&mut target);
+    }
+    let finished = target.finish();
+    assert_eq!(
+        (finished.code(), finished.stdout_text().as_str()),
+        (0, "woken\n"),
+        "{}",
+        finished.stderr_text()
+    );
+}
+
+#[test]
+fn c002_c073_c095_fourteen_sleep_on_beside_a_hot_thread_displaced() {
+    nobody_is_woken(1, Engine::Displaced);
+}
+
+#[test]
+fn c002_c073_c095_fourteen_sleep_on_beside_a_hot_thread_in_place() {
+    nobody_is_woken(1, Engine::InPlace);
+}
+
+#[test]
+fn c002_c073_c095_fourteen_sleep_on_beside_eight_hot_threads_displaced() {
+    nobody_is_woken(8, Engine::Displaced);
+}
+
+#[test]
+fn c002_c073_c095_fourteen_sleep_on_beside_eight_hot_threads_in_place() {
+    nobody_is_woken(8, Engine::InPlace);
+}
