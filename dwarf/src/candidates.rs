@@ -19,15 +19,20 @@
 //! reading the entries takes 270 to 750 ms. Offsets with many false hits and names with many offsets end in
 //! [`Candidates::Every`].
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use gimli::{DW_AT_str_offsets_base, Section};
 use memchr::memmem;
 
-use crate::debug_info::{Book, DebugInfo, UnitId, Volume, end_of, start_of};
+use crate::debug_info::{Book, DebugInfo, LONGEST_NAME, UnitId, Volume, end_of, start_of};
 
 /// More offsets than this are not searched one by one.
 const MOST_NEEDLES: usize = 64;
+
+/// More bytes of names than this are not tried: in a hostile file the literal begins at every few bytes of one string of
+/// megabytes.
+const MOST_TRIED: usize = 64 << 20;
 
 /// Which units to read.
 #[derive(Debug)]
@@ -41,6 +46,10 @@ pub(crate) enum Candidates {
 /// Units that hold a name that begins with one of `literals` and passes `test`.
 pub(crate) fn by_name(info: &DebugInfo<'_>, literals: &[&str], test: &dyn Fn(&str) -> bool) -> Candidates {
     let mut found = BTreeSet::new();
+    let test = &Test {
+        passes: test,
+        left: Cell::new(MOST_TRIED),
+    };
     for book in [Book::Main, Book::Supplementary] {
         let Some(volume) = info.volume(book) else {
             continue;
@@ -62,7 +71,38 @@ pub(crate) fn by_name(info: &DebugInfo<'_>, literals: &[&str], test: &dyn Fn(&st
         found.extend(units_with_inline(volume, literals, test).into_iter().map(in_book));
         found.extend(units_with_index(volume, &strings).into_iter().map(in_book));
     }
+    if test.is_given_up() {
+        return Candidates::Every;
+    }
     Candidates::Only(found)
+}
+
+/// A test on names that is given up after too much of it.
+struct Test<'t> {
+    passes: &'t dyn Fn(&str) -> bool,
+    /// Bytes that may still be looked at.
+    left: Cell<usize>,
+}
+
+impl Test<'_> {
+    /// Whether the string at `at` passes; it never does when the test has been given up.
+    fn passes(&self, section: &[u8], at: usize) -> bool {
+        if self.is_given_up() {
+            return false;
+        }
+        let rest = section.get(at..).unwrap_or(&[]);
+        // No longer than names are read anywhere.
+        let rest = rest.get(..rest.len().min(LONGEST_NAME)).unwrap_or(rest);
+        let text = rest
+            .get(..memchr::memchr(0, rest).unwrap_or(rest.len()))
+            .unwrap_or(&[]);
+        self.left.set(self.left.get().saturating_sub(text.len() + 1));
+        (self.passes)(&String::from_utf8_lossy(text))
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.left.get() == 0
+    }
 }
 
 /// Units of `book` that hold one of the offsets, as a reference to an entry has it.
@@ -105,11 +145,11 @@ fn low_word(offset: usize) -> u32 {
 }
 
 /// Where strings that pass `test` begin.
-fn offsets(section: &[u8], literals: &[&str], test: &dyn Fn(&str) -> bool) -> Vec<u32> {
+fn offsets(section: &[u8], literals: &[&str], test: &Test<'_>) -> Vec<u32> {
     let mut found = Vec::new();
     for literal in literals {
         for at in memmem::find_iter(section, literal.as_bytes()) {
-            if passes(section, at, test) {
+            if test.passes(section, at) {
                 found.push(low_word(at));
                 // Beyond the limit the caller gives up; do not collect millions.
                 if found.len() > MOST_NEEDLES {
@@ -119,14 +159,6 @@ fn offsets(section: &[u8], literals: &[&str], test: &dyn Fn(&str) -> bool) -> Ve
         }
     }
     found
-}
-
-fn passes(section: &[u8], at: usize, test: &dyn Fn(&str) -> bool) -> bool {
-    let rest = section.get(at..).unwrap_or(&[]);
-    let text = rest
-        .get(..memchr::memchr(0, rest).unwrap_or(rest.len()))
-        .unwrap_or(&[]);
-    test(&String::from_utf8_lossy(text))
 }
 
 /// Units in which one of the needles occurs, in any alignment.
@@ -176,14 +208,14 @@ fn each_unit(volume: &Volume<'_>, found: &mut BTreeSet<usize>, next: impl Fn(usi
 }
 
 /// Units that hold such a name themselves (`DW_FORM_string`).
-fn units_with_inline(volume: &Volume<'_>, literals: &[&str], test: &dyn Fn(&str) -> bool) -> BTreeSet<usize> {
+fn units_with_inline(volume: &Volume<'_>, literals: &[&str], test: &Test<'_>) -> BTreeSet<usize> {
     let section = volume.dwarf.debug_info.reader().slice();
     let mut found = BTreeSet::new();
     for literal in literals {
         let finder = memmem::Finder::new(literal.as_bytes());
         each_unit(volume, &mut found, |from| {
             let hits = finder.find_iter(section.get(from..)?);
-            hits.map(|at| from + at).find(|&at| passes(section, at, test))
+            hits.map(|at| from + at).find(|&at| test.passes(section, at))
         });
     }
     found

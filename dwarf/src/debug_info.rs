@@ -31,7 +31,7 @@ pub(crate) type Slice<'a> = EndianSlice<'a, LittleEndian>;
 const MOST_UNITS: usize = 4 << 20;
 
 /// Longer names are cut.
-const LONGEST_NAME: usize = 64 << 10;
+pub(crate) const LONGEST_NAME: usize = 64 << 10;
 
 /// Which file a unit is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

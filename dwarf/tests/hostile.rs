@@ -195,6 +195,41 @@ fn deep_nesting_is_walked_without_recursion() {
 }
 
 #[test]
+fn a_name_that_begins_everywhere_in_one_long_string_is_looked_for_once() {
+    // Half a million beginnings of a name, each with the rest of the string behind it.
+    let text = ".rept 500000\n.ascii \"deep<\"\n.endr\n.byte 0";
+    let entries = format!(
+        ".uleb128 5\n{text}\n.quad main, .Lend - main\n.uleb128 5\n.string \"deep\"\n.quad main, .Lend - main"
+    );
+    let strings = format!(".section .debug_str,\"MS\",@progbits,1\n{text}");
+    let (_shop, file) = assembled(&format!("{}\n{strings}", unit(&entries)));
+    let start = Instant::now();
+    let found = file.functions(&query(&["deep"])).unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
+fn functions_nested_deeply_have_their_calls_read_once() {
+    // Each function is inside the one before it.
+    let abbreviations = ".section .debug_abbrev,\"\",@progbits
+.uleb128 1, 0x11\n.byte 1\n.uleb128 0, 0
+.uleb128 2, 0x2e\n.byte 1\n.uleb128 3, 8, 0x11, 1, 0x12, 7, 0, 0, 0
+.section .debug_info,\"\",@progbits
+.Lunit:\n.long .Lunit_end - .Lversion\n.Lversion:\n.value 4\n.long 0\n.byte 8\n.uleb128 1";
+    let text = format!(
+        "{abbreviations}\n.rept 20000\n.uleb128 2\n.string \"f\"\n.quad main, .Lend - main\n.endr
+.rept 20001\n.byte 0\n.endr\n.Lunit_end:"
+    );
+    let (_shop, file) = assembled(&text);
+    let found = file.functions(&Query::default()).unwrap();
+    let instances: Vec<_> = found.iter().flat_map(|function| &function.instances).collect();
+    let start = Instant::now();
+    assert_eq!(file.inlined_calls(&instances).unwrap().len(), instances.len());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
 fn entries_after_a_broken_one_are_missing_and_said_to_be() {
     let entries = ".uleb128 5\n.string \"good\"\n.quad main, .Lend - main\n.uleb128 77";
     let (_shop, file) = assembled(&unit(entries));
