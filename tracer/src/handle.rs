@@ -144,11 +144,15 @@ impl Session {
     /// # Errors
     /// Nothing is mapped at `at`, or the process is gone.
     pub fn read_memory(&mut self, at: RemoteAddr, buffer: &mut [u8]) -> Result<usize> {
-        let by = self.core.any_thread().unwrap_or(self.core.process.leader());
+        let traced = self.core.any_thread();
+        let by = traced.unwrap_or(self.core.process.leader());
         let subject = Subject::Process(self.core.process);
         let read = self.core.kernel.read_memory(by, at, buffer);
         let read = read.map_err(|e| Error::from_errno(Operation::Read, subject, e))?;
-        self.core.space.sites.mask(at, &mut buffer[..read]);
+        // A program that came by exec is not traced, and has none of our bytes.
+        if traced.is_some() {
+            self.core.space.sites.mask(at, &mut buffer[..read]);
+        }
         Ok(read)
     }
 

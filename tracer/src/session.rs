@@ -359,6 +359,8 @@ impl<K: Kernel> Core<K> {
     }
 
     /// A process has become another program: its memory is new and clean.
+    ///
+    /// The sites stay known: another process may have the old memory still.
     fn act_on_exec(&mut self, leader: Tid) -> Answer<Option<Event>> {
         let Some((process, role)) = self.tracees.get(&leader).map(|t| (t.process, t.role)) else {
             return Ok(None);
@@ -368,11 +370,7 @@ impl<K: Kernel> Core<K> {
         self.tracees
             .retain(|tid, t| t.process != process || *tid == leader);
         self.let_go(leader, Signal::NONE)?;
-        if role != Role::Profiled {
-            return Ok(None);
-        }
-        self.space.sites.forget();
-        Ok(Some(Event::Executed))
+        Ok((role == Role::Profiled).then_some(Event::Executed))
     }
 
     fn act_on_signal(&mut self, tid: Tid, signal: Signal) -> Answer<Option<Event>> {

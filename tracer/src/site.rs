@@ -139,11 +139,6 @@ impl SiteTable {
         &mut self.sites
     }
 
-    /// The program has become another: nothing of this is in its memory any more.
-    pub(crate) fn forget(&mut self) {
-        self.by_address.clear();
-    }
-
     /// Puts the original bytes into `bytes`, which were read at `start`, where sites lie among them.
     pub(crate) fn mask(&self, start: RemoteAddr, bytes: &mut [u8]) {
         for (offset, byte) in bytes.iter_mut().enumerate() {

@@ -10,7 +10,8 @@ use super::*;
 use crate::event::End;
 use crate::sys::procfs::Seccomp;
 use crate::sys::scripted::Act::{
-    Continue, Exec, Exit, ExitGroup, Fork, OwnBreakpoint, Raise, Share, Sleep, Thread, Vfork, Visit, Wake,
+    Continue, Exec, Exit, ExitGroup, Fork, OwnBreakpoint, Raise, Ring, Share, Sleep, Thread, Vfork, Visit,
+    Wake,
 };
 use crate::sys::scripted::{Act, Order, Scene, site_at};
 use crate::sys::spawn::Doorbell;

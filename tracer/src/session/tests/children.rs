@@ -124,3 +124,22 @@ fn c081_c082_without_kcmp_the_name_of_vfork_or_a_byte_tells_who_shares_the_memor
         }
     }
 }
+
+#[test]
+fn c082_a_process_that_shares_the_memory_hits_its_sites_still_when_the_profiled_one_has_execed() {
+    for engine in BOTH {
+        let child = vec![visit(1), Sleep, visit(1), visit(2), Sleep];
+        let scene = Scene::new().with(100, vec![Share(200, child), visit(3), Exec]);
+        let mut core = attached(scene, engine);
+        let events = play(&mut core);
+        assert_eq!(events.last(), Some(&Event::Executed), "{engine:?}");
+        core.kernel.later(Wake(200));
+        core.kernel.later(Ring(BELL.0));
+        assert_eq!(core.next_event().expect("no error"), Event::StopRequested);
+        core.detach().expect("no error");
+        core.kernel.end_of_tracer();
+        core.kernel.play_on();
+        assert_eq!(visited(&core, 200), [1, 1, 2], "{engine:?}");
+        assert_eq!(given(&core, 200), [], "{engine:?}: none of our traps");
+    }
+}

@@ -37,6 +37,8 @@ pub(crate) enum Act {
     Wake(i32),
     /// Leaves a signal handler.
     Return,
+    /// A child of the tracer ends, that is no tracee.
+    Ring(i32),
 }
 
 /// The order in which stops are reported.

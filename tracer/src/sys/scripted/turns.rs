@@ -148,6 +148,7 @@ impl Scene {
             }
             Act::Sleep => self.thread(tid).life = Life::Sleeping,
             Act::Wake(other) => self.wake(Tid(other)),
+            Act::Ring(child) => self.end_child_of_tracer(Tid(child)),
             Act::Return => {
                 let thread = self.thread(tid);
                 let (pc, sp) = thread.frames.pop().expect("a handler was entered");
