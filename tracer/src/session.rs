@@ -62,7 +62,12 @@ pub(crate) struct Core<K: Kernel> {
     stops: u64,
     /// Answers of wait4(2) since all stops were taken in.
     waits_since_round: u32,
+    /// The thread that hit last, when it has not stopped since.
+    last_hit: Option<Tid>,
 }
+
+/// From so many on the thread that hit last is looked at before all others.
+const MANY_THREADS: usize = 32;
 
 /// How many answers one thread can have while another waits: a round costs one more system call.
 const WAITS_A_ROUND: u32 = 8;
@@ -84,6 +89,7 @@ impl<K: Kernel> Core<K> {
             serial: 0,
             stops: 0,
             waits_since_round: 0,
+            last_hit: None,
         }
     }
 
@@ -202,6 +208,12 @@ impl<K: Kernel> Core<K> {
                 continue;
             }
             self.waits_since_round += 1;
+            if let Some(hot) = self.last_hit.take()
+                && self.tracees.len() >= MANY_THREADS
+                && let Ok(Some(stop)) = self.kernel.wait(WaitFor::Soon(hot))
+            {
+                return Ok(stop);
+            }
             if let Some(stop) = self.kernel.wait(WaitFor::Any)? {
                 return Ok(stop);
             }
@@ -415,6 +427,7 @@ impl<K: Kernel> Core<K> {
             self.keep_trap_setting(tid, Allowed::Calls)?;
         }
         self.stops += 1;
+        self.last_hit = Some(tid);
         let threads = self.tracees.len();
         let Some(tracee) = self.tracees.get_mut(&tid) else {
             return Err(Errno::ESRCH);

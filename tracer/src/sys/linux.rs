@@ -25,6 +25,10 @@ pub(crate) struct Linux {
 const TRAP_TRACE: i32 = 2;
 const SI_KERNEL: i32 = 0x80;
 
+/// How often the processor is given up in vain before a thread is taken to be busy: the scheduler may come back
+/// to this thread several times. All together cost less than one wait for any of 2,000 threads.
+const YIELDS: u32 = 24;
+
 /// A request whose last two arguments are plain numbers.
 fn ptrace(request: c_uint, tid: Tid, address: u64, number: u64) -> Answer<c_long> {
     // SAFETY: the kernel takes both words as numbers for the requests this is called with; it reads and
@@ -80,12 +84,23 @@ impl Kernel for Linux {
             WaitFor::Any => (-1, libc::__WALL | libc::__WNOTHREAD),
             WaitFor::AnyNow => (-1, libc::__WALL | libc::__WNOTHREAD | libc::WNOHANG),
             WaitFor::Only(tid) => (tid.0, libc::__WALL | libc::__WNOTHREAD),
+            WaitFor::Soon(tid) => (tid.0, libc::__WALL | libc::__WNOTHREAD | libc::WNOHANG),
+        };
+        let mut patience = if matches!(who, WaitFor::Soon(_)) {
+            YIELDS
+        } else {
+            0
         };
         let mut status = 0;
         loop {
             // SAFETY: `status` is writable for the call; no resource usage is asked for.
             let result = unsafe { libc::wait4(pid, &raw mut status, flags, ptr::null_mut()) };
             match Errno::result(result) {
+                Ok(0) if patience > 0 => {
+                    patience -= 1;
+                    // It cannot fail on Linux (sched_yield(2)).
+                    let _always = nix::sched::sched_yield();
+                }
                 Ok(0) => return Ok(None),
                 Ok(tid) => {
                     let tid = Tid(tid);

@@ -31,6 +31,9 @@ pub(crate) enum WaitFor {
     AnyNow,
     /// The next of this one; the others stay queued in the kernel.
     Only(Tid),
+    /// The next of this one, when it is there already or comes as soon as this thread gives up its processor.
+    /// Costs the same however many threads there are; a wait for any looks at each (do_wait, kernel/exit.c).
+    Soon(Tid),
 }
 
 /// How a stopped thread goes on.

@@ -78,7 +78,7 @@ impl Scene {
         }
         loop {
             let found = match who {
-                WaitFor::Only(tid) => self.reports.iter().position(|t| *t == tid),
+                WaitFor::Only(tid) | WaitFor::Soon(tid) => self.reports.iter().position(|t| *t == tid),
                 WaitFor::Any | WaitFor::AnyNow if self.reports.is_empty() => None,
                 WaitFor::Any | WaitFor::AnyNow => Some(match self.order {
                     Order::AsHappened => 0,
@@ -97,7 +97,7 @@ impl Scene {
                 return Ok(Some((tid, RawStatus(self.report(tid)))));
             }
             match who {
-                WaitFor::AnyNow => return Ok(None),
+                WaitFor::AnyNow | WaitFor::Soon(_) => return Ok(None),
                 WaitFor::Only(tid) if !self.threads.contains_key(&tid) => return Err(Errno::ECHILD),
                 WaitFor::Any if !self.threads.values().any(|t| t.traced) => return Err(Errno::ECHILD),
                 WaitFor::Any | WaitFor::Only(_) => {}
