@@ -55,9 +55,9 @@ impl AddressSpace {
         &mut self,
         kernel: &mut K,
         by: Tid,
+        mappings: &[Mapping],
         requests: &[SiteRequest],
-    ) -> Answer<Vec<Result<SiteId, Refused>>> {
-        let mappings = kernel.mappings(by)?;
+    ) -> Vec<Result<SiteId, Refused>> {
         let code: Vec<&Mapping> = mappings
             .iter()
             .filter(|m| m.executable && !m.shared && m.inode != 0)
@@ -71,7 +71,7 @@ impl AddressSpace {
                 Err(Refused::NotCode)
             });
         }
-        Ok(answers)
+        answers
     }
 
     fn plant_one<K: Kernel>(

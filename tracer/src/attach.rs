@@ -6,7 +6,7 @@
 //! interrupted, and no system call of the program returns EINTR because of us.
 
 use crate::error::{Error, Kind, Operation, Result, Subject};
-use crate::ids::Pid;
+use crate::ids::{Pid, Tid};
 use crate::session::{Core, Options};
 use crate::sys::linux::Linux;
 use crate::sys::spawn::Doorbell;
@@ -57,16 +57,20 @@ pub(crate) fn attach(pid: Pid, options: Options, doorbell: Doorbell) -> Result<C
     Ok(core)
 }
 
-fn traced_by_us(pid: Pid, tid: crate::ids::Tid) -> bool {
-    let own = procfs::process_of(crate::sys::pin::own_tid());
+/// Whether EPERM means no more than that the thread is ours already, through its parent, or has ended.
+fn traced_by_us(pid: Pid, tid: Tid) -> bool {
     let tracer = procfs::status_field(tid, "TracerPid")
         .ok()
         .flatten()
-        .and_then(|t| t.parse().ok())
-        .map(Pid);
-    let tracer_process = tracer.and_then(|t| procfs::process_of(t.leader()).ok());
-    let dead = procfs::activity(pid, tid) == Ok(Activity::Dead);
-    dead || tracer_process.is_some() && tracer_process == own.ok()
+        .and_then(|t| t.parse().ok());
+    // Asked for last: one that ended in between had a tracer, or none.
+    tracer.is_some_and(is_own) || matches!(procfs::activity(pid, tid), Ok(Activity::Dead) | Err(Errno::ESRCH))
+}
+
+/// Whether a thread, by its number, is one of this process.
+fn is_own(tid: i32) -> bool {
+    let own = procfs::process_of(crate::sys::pin::own_tid());
+    procfs::process_of(Tid(tid)).is_ok_and(|process| own == Ok(process))
 }
 
 /// What makes attaching impossible, found before anything is touched.
@@ -100,7 +104,7 @@ fn check(pid: Pid) -> Result<()> {
 /// EPERM has many causes; one of them can be seen from here.
 fn explain(pid: Pid, errno: Errno) -> Error {
     match procfs::tracer_of(pid) {
-        Ok(Some((by, name))) if errno == Errno::EPERM => Error {
+        Ok(Some((by, name))) if errno == Errno::EPERM && !is_own(by.0) => Error {
             source: Some(errno),
             ..Error::from_kind(
                 Operation::Attach,

@@ -123,11 +123,9 @@ impl Session {
     /// # Errors
     /// The process is gone.
     pub fn mappings(&mut self) -> Result<Vec<Mapping>> {
-        let by = self.core.any_thread().unwrap_or(self.core.process.leader());
         let subject = Subject::Process(self.core.process);
         self.core
-            .kernel
-            .mappings(by)
+            .mappings()
             .map_err(|e| Error::from_errno(Operation::Read, subject, e))
     }
 

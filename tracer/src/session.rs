@@ -13,6 +13,7 @@
 //! The thread of an event stays stopped until the next event is asked for, so the client can read
 //! memory at leisure. All of a session happens on one thread: ptrace(2) knows the tracer as a thread.
 
+use crate::addr::RemoteAddr;
 use crate::address_space::{AddressSpace, Engine};
 use crate::affinity::{Affinity, Pinning};
 use crate::arch::{Registers, undo_breakpoint};
@@ -23,6 +24,7 @@ use crate::ids::{Pid, SiteId, Tid, TraceeId};
 use crate::parked::Parked;
 use crate::scratch::Found;
 use crate::site::{Refused, SiteRequest, Way};
+use crate::sys::procfs::Mapping;
 use crate::sys::spawn::Doorbell;
 use crate::sys::{Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
 use crate::tracee::{Onward, Retries, Role, Signals, State, Tracee};
@@ -125,17 +127,44 @@ impl<K: Kernel> Core<K> {
 
     /// A thread of the profiled process that is there to read and write its memory by.
     ///
-    /// One that ends is the last choice: its memory is there until its end is looked at, and no longer.
-    pub(crate) fn any_thread(&self) -> Option<Tid> {
+    /// One that ends is the last choice: its memory is there until its end is looked at, and no longer. One that has
+    /// ended and is not told of yet has none: the kernel is asked. The leader mostly outlives the others.
+    pub(crate) fn any_thread(&mut self) -> Option<Tid> {
+        let kernel = &mut self.kernel;
+        let mut has_memory = |t: &&Tracee| {
+            // Nothing is mapped there: another answer than ESRCH means that there is memory.
+            kernel.read_memory(t.id.tid, RemoteAddr(0), &mut [0]) != Err(Errno::ESRCH)
+        };
+        let parked = &self.parked;
         let alive = |t: &&Tracee| t.role == Role::Profiled && t.state != State::Unborn;
-        self.tracees
-            .values()
+        let ends = |t: &&Tracee| t.state == State::Ending || parked.has_let_go(t.id.tid);
+        let leader = self.tracees.get(&self.process.leader());
+        let found = leader
             .filter(alive)
-            .min_by_key(|t| {
-                let ends = t.state == State::Ending || self.parked.has_let_go(t.id.tid);
-                (ends, t.id.tid)
+            .filter(|t| !ends(t) && has_memory(t))
+            .or_else(|| {
+                let mut living = self.tracees.values().filter(alive).filter(|t| !ends(t));
+                living.find(&mut has_memory)
             })
-            .map(|t| t.id.tid)
+            .or_else(|| {
+                let mut ending = self.tracees.values().filter(alive).filter(ends);
+                ending.find(&mut has_memory)
+            });
+        found.map(|t| t.id.tid)
+    }
+
+    /// The mappings of the profiled process.
+    pub(crate) fn mappings(&mut self) -> Answer<Vec<Mapping>> {
+        // Not by `any_thread`: a thread that has ended since has no mappings, though its memory may still be open here.
+        let leader = self.process.leader();
+        let profiled = self.tracees.values().filter(|t| t.role == Role::Profiled);
+        for tid in std::iter::once(leader).chain(profiled.map(|t| t.id.tid)) {
+            match self.kernel.mappings(tid) {
+                Err(Errno::ESRCH) => {}
+                answer => return answer,
+            }
+        }
+        Err(Errno::ESRCH)
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -159,12 +188,11 @@ impl<K: Kernel> Core<K> {
         requests: &[SiteRequest],
     ) -> Result<Vec<std::result::Result<SiteId, Refused>>> {
         let subject = Subject::Process(self.process);
-        let by = self
-            .any_thread()
-            .ok_or_else(|| Error::from_errno(Operation::Write, subject.clone(), Errno::ESRCH))?;
-        self.space
-            .plant(&mut self.kernel, by, requests)
-            .map_err(|errno| Error::from_errno(Operation::Write, subject, errno))
+        let failed = |errno| Error::from_errno(Operation::Write, subject.clone(), errno);
+        let by = self.any_thread().ok_or_else(|| failed(Errno::ESRCH))?;
+        let mappings = self.mappings().map_err(failed)?;
+        let planted = self.space.plant(&mut self.kernel, by, &mappings, requests);
+        Ok(planted)
     }
 
     /// The session begins with this thread stopped, as if the client had just been told of it.

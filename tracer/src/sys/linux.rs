@@ -261,7 +261,12 @@ impl Kernel for Linux {
     }
 
     fn mappings(&mut self, tid: Tid) -> Answer<Vec<Mapping>> {
-        procfs::mappings(tid)
+        let mappings = procfs::mappings(tid)?;
+        // The file of a thread that has ended is empty until it is reaped.
+        if mappings.is_empty() {
+            return Err(Errno::ESRCH);
+        }
+        Ok(mappings)
     }
 
     fn seccomp(&mut self, tid: Tid) -> Answer<Seccomp> {

@@ -12,6 +12,7 @@ use lineprof_tracer::{
     Engine, Event, Launch, Options, Pid, Pinning, RemoteAddr, Session, SignalMask, SiteRequest, StopHandle,
     code, stop_pair,
 };
+use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -227,9 +228,29 @@ impl Target {
         (rest.trim_end().to_owned(), status.code())
     }
 
+    /// What its parent would hear of it: that it was stopped or continued, or its end.
+    pub(crate) fn news(&self) -> WaitStatus {
+        let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED | WaitPidFlag::WCONTINUED;
+        let pid = nix::unistd::Pid::from_raw(self.pid().0);
+        nix::sys::wait::waitpid(pid, Some(flags)).expect("an own child")
+    }
+
     /// The tracer of each thread; all 0 for a process that nobody traces.
     pub(crate) fn tracers(&self) -> Vec<String> {
         self.status_of_threads("TracerPid")
+    }
+
+    /// Waits until nobody traces it: a thread that is joined may not have let go of its tracees yet (do_exit in
+    /// kernel/exit.c wakes the joining thread first).
+    pub(crate) fn is_let_go(&self) -> bool {
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while self.tracers().iter().any(|t| t != "0") {
+            if std::time::Instant::now() > patience {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        true
     }
 
     pub(crate) fn states(&self) -> Vec<String> {
