@@ -28,6 +28,7 @@ mod lines;
 mod mapped;
 mod name;
 mod nearest;
+mod neighbours;
 mod object_file;
 mod optimised;
 mod pattern;

@@ -3,7 +3,7 @@
 //! Must not know: processes. Everything is said in addresses of the file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::address::{AddrRange, FileAddr};
@@ -16,6 +16,7 @@ use crate::image::{Image, Kind, Segment, Symbols};
 use crate::inlined::{self, InlinedCall};
 use crate::lines::{LineTable, NoTable, Row};
 use crate::nearest;
+use crate::neighbours;
 use crate::pattern::{FilePattern, Pattern};
 use crate::resolve::Resolver;
 use crate::search::{Extent, Search, Wanted};
@@ -208,7 +209,8 @@ impl ObjectFile {
             near = found.functions.iter().collect();
         }
         let names = near.into_iter().map(|function| function.name.clone());
-        Ok(nearest::nearest(&wanted, names, most))
+        let inlined = found.inlined_only.iter().map(|function| function.name.clone());
+        Ok(nearest::nearest(&wanted, names.chain(inlined), most))
     }
 
     /// Names of source files that look like what `pattern` asks for, nearest first.
@@ -225,6 +227,31 @@ impl ObjectFile {
         let names = declared.filter_map(|line| file_name(line.file.path()));
         let wanted = file_name(Path::new(pattern.as_str())).unwrap_or_default();
         Ok(nearest::nearest(&wanted.replace(['*', '?'], ""), names, most))
+    }
+
+    /// The line on which the next function of the same file begins, for each of `functions`; where that is known.
+    ///
+    /// Only functions of the same unit count, and only in C: elsewhere one may be declared inside of another.
+    ///
+    /// # Errors
+    /// As [`ObjectFile::functions`].
+    pub fn declared_after(&self, functions: &[Function]) -> Result<Vec<Option<u32>>, Error> {
+        let info = self.debug_info()?;
+        let mut units: HashMap<UnitId, BTreeSet<(PathBuf, u32)>> = HashMap::new();
+        let mut after = |function: &Function| {
+            let (declared, unit) = (function.declaration.as_ref()?, function.instances.first()?.unit);
+            let definitions = units.entry(unit).or_insert_with(|| {
+                let unit = info.read_root(unit).ok().flatten();
+                unit.map(|unit| neighbours::definitions(&info, &unit))
+                    .unwrap_or_default()
+            });
+            let file = declared.file.path().to_path_buf();
+            let next = definitions
+                .range((file.clone(), declared.line.checked_add(1)?)..)
+                .next()?;
+            (next.0 == file).then_some(next.1)
+        };
+        Ok(functions.iter().map(|function| after(function)).collect())
     }
 
     /// The line table's rows inside the instance's ranges.

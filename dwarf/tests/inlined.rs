@@ -91,3 +91,29 @@ int main(int argc, char **argv) { (void)argv; return work(argc); }
         assert_eq!(lines, [line(source, name)]);
     }
 }
+
+#[test]
+fn the_next_function_of_the_file_is_known_in_c() {
+    let source = "int first(int n) {
+    int nested(int k) { return k + n; }
+    return nested(n);
+}
+int declared_only(int);
+#define TWO(a, b) int a(int n) { return n; } int b(int n) { return n + 1; }
+TWO(second, third)                     //@ two
+int main(int argc, char **argv) { (void)argv; return first(second(third(argc))); }  //@ main
+";
+    let shop = Workshop::new();
+    shop.write("prog.c", source);
+    shop.run("gcc -O0 -g -o prog prog.c");
+    let file = shop.open("prog");
+    let functions = ["first", "first::nested", "second", "main"].map(|name| find_one(&file, name));
+    let next = file.declared_after(&functions).unwrap();
+    let (two, main) = (line(source, "two"), line(source, "main"));
+    assert_eq!(next, [Some(two), Some(two), Some(main), None]);
+
+    shop.write("prog.cpp", "int main() { return [](int n) { return n; }(0); }\n");
+    shop.run("g++ -O0 -g -o cpp prog.cpp");
+    let file = shop.open("cpp");
+    assert_eq!(file.declared_after(&[find_one(&file, "main")]).unwrap(), [None]);
+}

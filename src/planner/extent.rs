@@ -14,24 +14,27 @@
 //! 90  static int late(int n) {…}    ◄── inside a call's ranges: not counted
 //! ```
 //! Where inlined code begins and ends, one address has rows of both functions (gcc's location views). There a line
-//! is the caller's unless a callee is declared between it and the caller's last certain line.
+//! is the caller's unless a callee is declared between it and the caller's last certain line. Sometimes no trace of an
+//! inlined call is left but its rows: then it helps to know where the next function begins.
 
+use std::ops::Range;
 use std::path::Path;
 
 use lineprof_dwarf::{AddrRange, FileAddr, InlinedCall, Row, SourceLine};
 
-/// The last line of an instance in `file`, where its function is declared on line `declared`.
-pub(super) fn last_line(file: &Path, declared: u32, rows: &[Row], calls: &[InlinedCall]) -> u32 {
-    let in_file = |line: &&SourceLine| line.file.path() == file;
+/// The last line of an instance in `file`, whose function can be on the lines `possible`, from its declaration on.
+pub(super) fn last_line(file: &Path, possible: Range<u32>, rows: &[Row], calls: &[InlinedCall]) -> u32 {
+    let in_file = |line: &&SourceLine| line.file.path() == file && possible.contains(&line.line);
     let inlined = Inlined::new(calls);
-    let own: Vec<&Row> = rows.iter().filter(|row| row.file.path() == file).collect();
+    let own = |row: &&Row| row.file.path() == file && possible.contains(&row.line);
+    let own: Vec<&Row> = rows.iter().filter(own).collect();
     let certain = own
         .iter()
         .filter(|row| inlined.place(row.address) == Place::Outside);
     let outermost = calls.iter().filter(|call| call.depth == 0);
     let on_calls = outermost.filter_map(|call| call.line.as_ref()).filter(in_file);
     let certain = certain.map(|row| row.line).chain(on_calls.map(|line| line.line));
-    let certain = certain.fold(declared, u32::max);
+    let certain = certain.fold(possible.start, u32::max);
 
     let callees = calls
         .iter()

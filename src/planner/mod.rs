@@ -80,19 +80,22 @@ impl Planner {
             .flat_map(|function| &function.instances)
             .collect();
         let mut calls = object.inlined_calls(&instances)?.into_iter();
-        for function in functions {
+        let next = object.declared_after(functions)?;
+        for (function, next) in functions.iter().zip(next) {
             let calls: Vec<Vec<InlinedCall>> = calls.by_ref().take(function.instances.len()).collect();
-            self.add(object, function, &calls)?;
+            self.add(object, function, &calls, next)?;
         }
         Ok(())
     }
 
-    /// Adds a function; `calls` has the calls inlined into each of its instances.
+    /// Adds a function; `calls` has the calls inlined into each of its instances, and on line `next` the next function
+    /// of its file begins, if that is known.
     fn add(
         &mut self,
         object: &ObjectFile,
         function: &Function,
         calls: &[Vec<InlinedCall>],
+        next: Option<u32>,
     ) -> Result<(), Error> {
         let id = FunctionId(index(self.planned.plan.functions.len()));
         let mut instances = Vec::with_capacity(function.instances.len());
@@ -103,7 +106,7 @@ impl Planner {
         let last_lines = instances
             .iter()
             .zip(calls)
-            .map(|((_, rows), calls)| extent::last_line(&file, line, rows, calls));
+            .map(|((_, rows), calls)| extent::last_line(&file, line..next.unwrap_or(u32::MAX), rows, calls));
         let last_line = last_lines.fold(line, u32::max);
         let linkage_name = match function.instances.as_slice() {
             [only] => only.linkage_name.clone(),
