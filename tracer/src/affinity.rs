@@ -105,6 +105,12 @@ impl Pinned {
         }
     }
 
+    /// Whether the thread is known by this number still: one that has called exec goes on as the leader, with the
+    /// mask it had, and the session is still to be told.
+    fn is_there(thread: &PinnedThread) -> bool {
+        pin::cpus(thread.tid).is_ok()
+    }
+
     fn release_where(&mut self, mut which: impl FnMut(&mut PinnedThread) -> bool) {
         let mut threads = std::mem::take(&mut self.threads);
         threads.retain_mut(|thread| {
@@ -220,6 +226,16 @@ impl Affinity {
         }
     }
 
+    /// A process has become another program: the thread `former` goes on as `leader`, bound as it was.
+    pub(crate) fn executed(&mut self, former: Tid, leader: Tid) {
+        let mut pinned = self.shared.lock();
+        // Who had the leader's number before has ended.
+        pinned.threads.retain(|t| t.tid != leader || former == leader);
+        if let Some(thread) = pinned.threads.iter_mut().find(|t| t.tid == former) {
+            thread.tid = leader;
+        }
+    }
+
     /// A thread is let go or has ended.
     pub(crate) fn leave(&mut self, tid: Tid) {
         self.shared.lock().release_where(|t| t.tid == tid);
@@ -262,7 +278,7 @@ fn janitor(shared: &Shared) {
             pinned.release_where(|thread| {
                 let hits = thread.hits.load(Ordering::Relaxed);
                 let since = hits - std::mem::replace(&mut thread.seen, hits);
-                since < owed.max(1)
+                since < owed.max(1) && Pinned::is_there(thread)
             });
         }
     }

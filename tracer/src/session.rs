@@ -407,8 +407,15 @@ impl<K: Kernel> Core<K> {
         };
         // The other threads are gone without a word, and so is the thread that called exec: it goes on
         // as the leader (ptrace(2), "execve(2) under ptrace").
-        self.tracees
-            .retain(|tid, t| t.process != process || *tid == leader);
+        let former = self.kernel.event_message(leader)?;
+        self.affinity
+            .executed(Tid(i32::try_from(former).or(Err(Errno::EIO))?), leader);
+        let is_gone = |(tid, t): (&Tid, &Tracee)| (t.process == process && *tid != leader).then_some(*tid);
+        let gone: Vec<Tid> = self.tracees.iter().filter_map(is_gone).collect();
+        for tid in gone {
+            self.affinity.leave(tid);
+            self.tracees.remove(&tid);
+        }
         self.let_go(leader, Signal::NONE)?;
         Ok((role == Role::Profiled).then_some(Event::Executed))
     }
