@@ -251,7 +251,7 @@ impl ObjectFile {
                 .next()?;
             (next.0 == file).then_some(next.1)
         };
-        Ok(functions.iter().map(|function| after(function)).collect())
+        Ok(functions.iter().map(after).collect())
     }
 
     /// The line table's rows inside the instance's ranges.
