@@ -37,6 +37,8 @@ pub(crate) enum Cause {
     OtherNamespace { pid: i32 },
     /// A container's filter.
     Filtered,
+    /// Whoever traces lineprof traces what it starts as well.
+    ChildrenTraced { by: i32 },
     /// None of these: what is left is a security module of the kernel.
     Forbidden { modules: Vec<String> },
     /// AppArmor's profile for lineprof.
@@ -60,6 +62,9 @@ pub(crate) fn decide(facts: &Facts) -> Cause {
         if let Some(cause) = cause {
             return cause;
         }
+    }
+    if let (None, Some(by)) = (&facts.process, facts.tracer) {
+        return Cause::ChildrenTraced { by };
     }
     match facts.scope {
         Some(2) if !holds => Cause::OnlyCapability,
@@ -125,6 +130,9 @@ impl fmt::Display for Cause {
             Cause::Confined { profile } => {
                 write!(f, "AppArmor's profile `{profile}` for lineprof forbids it")
             }
+            Cause::ChildrenTraced { by } => {
+                write!(f, "process {by} traces lineprof and all that it starts")
+            }
             Cause::Forbidden { modules } if modules.is_empty() => {
                 f.write_str("a security module of the kernel forbids it")
             }
@@ -168,6 +176,9 @@ impl Cause {
             }
             Cause::Confined { .. } => {
                 "start the container without it: `docker run --security-opt apparmor=unconfined`".into()
+            }
+            Cause::ChildrenTraced { .. } => {
+                "a process has one tracer: let it follow lineprof alone (`strace` without -f)".into()
             }
             Cause::Forbidden { modules } if modules.iter().any(|module| module == "selinux") => {
                 "allow it until the next boot: `sudo setsebool deny_ptrace off`".into()

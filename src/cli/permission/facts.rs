@@ -16,6 +16,8 @@ pub(crate) struct Facts {
     pub(crate) own: Side,
     /// Whether a filter of system calls watches lineprof.
     pub(crate) filter: Filter,
+    /// Who traces lineprof itself.
+    pub(crate) tracer: Option<i32>,
     /// `kernel.yama.ptrace_scope`; `None` on kernels without Yama.
     pub(crate) scope: Option<u8>,
     pub(crate) security: Security,
@@ -85,6 +87,9 @@ pub(crate) fn read(pid: Option<i32>) -> Facts {
             Some("2") => Filter::Present,
             _ => Filter::Absent,
         },
+        tracer: field(&own, "TracerPid")
+            .and_then(|tracer| tracer.parse().ok())
+            .filter(|tracer| *tracer != 0),
         scope: scope.ok().and_then(|text| text.trim().parse().ok()),
         security: security(),
         process: pid.and_then(process),

@@ -29,6 +29,7 @@ fn facts(own: Side, process: Side) -> Facts {
     Facts {
         own,
         filter: Filter::Absent,
+        tracer: None,
         scope: None,
         security: Security::default(),
         process: Some(Process {
@@ -159,4 +160,16 @@ fn a_status_file_gives_users_and_capabilities() {
     };
     assert_eq!(side(text), expected);
     assert_eq!(side(""), Side::default());
+}
+
+#[test]
+fn c106_a_tracer_of_lineprof_that_follows_its_children() {
+    let mut facts = facts(root(), user(1000));
+    facts.tracer = Some(8);
+    assert!(
+        matches!(decide(&facts), Cause::Forbidden { .. }),
+        "of a process that lineprof did not start"
+    );
+    facts.process = None;
+    assert_eq!(decide(&facts), Cause::ChildrenTraced { by: 8 });
 }
