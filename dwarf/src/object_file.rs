@@ -238,7 +238,7 @@ impl ObjectFile {
     pub fn declared_after(&self, functions: &[Function]) -> Result<Vec<Option<u32>>, Error> {
         let info = self.debug_info()?;
         let mut units: HashMap<UnitId, BTreeSet<(PathBuf, u32)>> = HashMap::new();
-        let mut after = |function: &Function| {
+        let after = |function: &Function| {
             let (declared, unit) = (function.declaration.as_ref()?, function.instances.first()?.unit);
             let definitions = units.entry(unit).or_insert_with(|| {
                 let unit = info.read_root(unit).ok().flatten();
