@@ -82,13 +82,7 @@ impl Table {
         for function in profile.functions.iter().filter(|function| function.ran()) {
             self.write_function(function, sources, &mut missing, out)?;
         }
-        let silent: Vec<&str> = profile
-            .functions
-            .iter()
-            .filter(|function| !function.ran())
-            .map(|function| function.name.as_str())
-            .collect();
-        write_silent(&silent, out)?;
+        write_silent(&profile.functions, out)?;
         let shared = profile
             .functions
             .iter()
@@ -270,11 +264,24 @@ fn row(
     format!("{number:>6} {memory:>12} {increment:>12}{mark} {occurrences:>10}   {text}")
 }
 
-fn write_silent(names: &[&str], out: &mut impl Write) -> io::Result<()> {
+/// Names the functions that never ran; those that share their name with another by their place, too.
+fn write_silent(functions: &[FunctionProfile], out: &mut impl Write) -> io::Result<()> {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for function in functions {
+        *times.entry(&function.name).or_default() += 1;
+    }
+    let silent = functions.iter().filter(|function| !function.ran());
+    let names: Vec<String> = silent
+        .map(|function| match times.get(function.name.as_str()) {
+            Some(2..) => format!("{} at {}:{}", function.name, function.file, function.line),
+            _ => function.name.clone(),
+        })
+        .collect();
     if names.is_empty() {
         return Ok(());
     }
-    writeln!(out, "Never ran: {}", first_few(names, MOST_NAMES))
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    writeln!(out, "Never ran: {}", first_few(&names, MOST_NAMES))
 }
 
 fn write_missing(files: &BTreeSet<&str>, out: &mut impl Write) -> io::Result<()> {

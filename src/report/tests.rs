@@ -263,6 +263,23 @@ fn several_processes_are_one_report() {
 }
 
 #[test]
+fn functions_of_one_name_that_never_ran_are_told_apart() {
+    let mut profile = profile();
+    let silent = profile.functions.pop().unwrap();
+    let other = FunctionProfile {
+        file: "/src/other.c".to_owned(),
+        ..silent.clone()
+    };
+    let alone = FunctionProfile {
+        name: "alone".to_owned(),
+        ..silent.clone()
+    };
+    profile.functions = vec![silent, other, alone];
+    let text = table(&profile, &Table::default());
+    assert!(text.ends_with("silent at /src/other.c:40, alone\n"), "{text}");
+}
+
+#[test]
 fn many_functions_that_never_ran_are_counted() {
     let mut profile = profile();
     let silent = profile.functions.pop().unwrap();
