@@ -91,3 +91,33 @@ fn a_request_to_stop_at_any_request_of_a_hit_is_told_once() {
         }
     }
 }
+
+/// Requests to the kernel in a session with two hot threads and so many that sleep, from the second hit on: the
+/// first chooses how instructions run.
+fn requests_of_hits(sleepers: i32) -> usize {
+    let mut scene = Scene::new();
+    for tid in [100, 101] {
+        scene = scene.with(tid, vec![visit(1); 50]);
+    }
+    for tid in 1000..1000 + sleepers {
+        scene = scene.with(tid, vec![Sleep]);
+    }
+    let mut core = attached(scene, Engine::Displaced);
+    core.next_event().expect("the first hit");
+    let before = core.kernel.requests;
+    for _ in 0..MANY_HITS {
+        let event = core.next_event().expect("no error");
+        assert!(matches!(event, Event::Hit(_)), "{event:?}");
+    }
+    core.kernel.requests - before
+}
+
+const MANY_HITS: usize = 80;
+
+#[test]
+fn c018_a_hit_costs_the_same_beside_two_thousand_sleeping_threads() {
+    let among_many = requests_of_hits(2000);
+    assert_eq!(among_many, requests_of_hits(40));
+    // Among many the one that hit last is looked at first.
+    assert!(among_many <= requests_of_hits(1) + MANY_HITS, "{among_many}");
+}
