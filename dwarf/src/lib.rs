@@ -4,10 +4,10 @@
 //! their debug files and nothing else, and it never panics, whatever their bytes.
 //!
 //! ```text
-//! mapped ─► image ─► separate ─► debug_info ─► candidates ─► tree ─► resolve ─► search ─► Function
-//!   file     ELF     other files   units       which units   entries   names     query      │ Instance
-//!                                                                                           ▼
-//!                                                                              lines ─────► Row
+//! mapped ─► image ─► separate ──► debug_info ─► candidates ─► tree ─► resolve ─► search ─► Function
+//!   file     ELF     split          units       which units   entries   names     query      │ Instance
+//!                    other files                                                             ▼
+//!                                                                        lines, inlined ─► Row, InlinedCall
 //! ```
 //! Files are mapped; sections are read, and inflated, when something in them is asked for. Begin at
 //! [`ObjectFile`]. How functions are found in milliseconds is told in `candidates.rs`; what makes two pieces of
