@@ -115,34 +115,38 @@ impl AddressSpace {
 
     /// Puts the original bytes back wherever ours still stand; `by` is a thread with this memory or a copy of it.
     ///
-    /// A byte that is not ours any more is left: the program has put other code there.
+    /// A byte that is not ours any more is left: the program has put other code there, or has unmapped it.
+    ///
+    /// Shape: the answer is where a byte of ours stands still, which is read again to know it.
     ///
     /// # Errors
-    /// ESRCH when `by` has no memory any more; else the first refusal, after all other sites are restored.
-    pub(crate) fn restore<K: Kernel>(&self, kernel: &mut K, by: Tid) -> Answer<()> {
-        let mut refused = Ok(());
-        let ours = |site: &&BreakpointSite| site.way != Way::Own && site.memory == Memory::Mapped;
-        for site in self.sites.all().iter().filter(ours) {
-            let mut byte = [0];
-            let written = match kernel.read_memory(by, site.address, &mut byte) {
-                Ok(1) if byte[0] == BREAKPOINT => kernel.write_memory(by, site.address, &site.original[..1]),
-                Err(Errno::ESRCH) => Err(Errno::ESRCH),
-                // Unmapped meanwhile, or rewritten by the program.
-                Ok(_) | Err(_) => Ok(()),
-            };
-            match written {
-                Err(Errno::ESRCH) => return Err(Errno::ESRCH),
-                written => refused = refused.and(written),
+    /// ESRCH when `by` has no memory any more.
+    pub(crate) fn restore<K: Kernel>(&self, kernel: &mut K, by: Tid) -> Answer<Vec<RemoteAddr>> {
+        for site in self.sites.armed() {
+            if holds_breakpoint(kernel, by, site.address)? {
+                match kernel.write_memory(by, site.address, &site.original[..1]) {
+                    Err(Errno::ESRCH) => return Err(Errno::ESRCH),
+                    Err(errno) => {
+                        tracing::warn!(site = %site.address, %errno, "not restored yet");
+                    }
+                    Ok(()) => {}
+                }
             }
         }
-        refused
+        let mut left = Vec::new();
+        for site in self.sites.armed() {
+            if holds_breakpoint(kernel, by, site.address)? {
+                left.push(site.address);
+            }
+        }
+        Ok(left)
     }
 
     /// Whether two threads have one memory: a site that is lifted in one is lifted in the other.
     ///
     /// A thread that passes in this moment passes unseen, so this is for where nothing else tells.
     pub(crate) fn is_shared<K: Kernel>(&self, kernel: &mut K, one: Tid, other: Tid) -> Answer<bool> {
-        let Some(site) = self.sites.all().iter().find(|site| site.way != Way::Own) else {
+        let Some(site) = self.sites.armed().next() else {
             return Ok(false);
         };
         kernel.write_memory(other, site.address, &site.original[..1])?;
@@ -258,6 +262,16 @@ impl AddressSpace {
     /// Whether any thread can be in a scratch.
     pub(crate) fn has_scratch(&self) -> bool {
         !self.scratches.is_empty()
+    }
+}
+
+fn holds_breakpoint<K: Kernel>(kernel: &mut K, by: Tid, at: RemoteAddr) -> Answer<bool> {
+    let mut byte = [0];
+    match kernel.read_memory(by, at, &mut byte) {
+        Ok(read) => Ok(read == 1 && byte[0] == BREAKPOINT),
+        Err(Errno::ESRCH) => Err(Errno::ESRCH),
+        // Unmapped meanwhile.
+        Err(_) => Ok(false),
     }
 }
 

@@ -120,8 +120,14 @@ impl<K: Kernel> Core<K> {
                 self.resume(tid, Go::On, Signal::NONE)
             }
             Role::Copy => {
-                self.space.restore(&mut self.kernel, tid)?;
-                self.let_go(tid, Signal::NONE)
+                if self.space.restore(&mut self.kernel, tid)?.is_empty() {
+                    return self.let_go(tid, Signal::NONE);
+                }
+                // Let go it would die of the first breakpoint that is left.
+                if let Some(tracee) = self.tracees.get_mut(&tid) {
+                    tracee.role = Role::Passing;
+                }
+                self.resume(tid, Go::On, Signal::NONE)
             }
         }
     }

@@ -12,8 +12,10 @@
 //! (measured: 0.13 to 1.44 % of pauses): let go like that it dies. Waking a thread that sleeps in
 //! `epoll_wait` and others makes the call fail with EINTR (measured).
 
+use crate::addr::RemoteAddr;
 use crate::arch::undo_breakpoint;
 use crate::decode::{Stop, decode};
+use crate::error::{Error, Kind, Operation, Result, Subject};
 use crate::ids::Tid;
 use crate::session::Core;
 use crate::site::Way;
@@ -24,15 +26,33 @@ use nix::errno::Errno;
 
 impl<K: Kernel> Core<K> {
     /// Gives the process back. What remains attached afterwards sleeps, and is let go by the end of this thread.
-    pub(crate) fn detach(&mut self) -> Answer<()> {
+    ///
+    /// # Errors
+    /// Breakpoints are left, or the kernel refused anything else; all threads are let go in any case.
+    pub(crate) fn detach(&mut self) -> Result<()> {
+        let subject = Subject::Process(self.process);
         self.affinity.release_all();
-        let restored = self.restore_code();
+        self.left = self.restore_code();
+        let settled = self.let_all_go();
+        if let [first, ..] = self.left.as_slice() {
+            let (sites, first) = (self.left.len(), *first);
+            let kind = Kind::BreakpointsLeft { sites, first };
+            return Err(Error::from_kind(Operation::Detach, subject, kind));
+        }
+        settled.map_err(|errno| Error::from_errno(Operation::Detach, subject, errno))
+    }
+
+    /// Lets go of every thread that runs or stands in a stop; the first refusal, after all others.
+    fn let_all_go(&mut self) -> Answer<()> {
         // First stops that came before the parent's event: nobody waits for these threads any more.
         for (tid, status) in std::mem::take(&mut self.early) {
             self.parked.push(tid, status);
         }
         // The thread of the last event stands at a site or behind it; no byte of ours is there any more.
-        self.forget_current()?;
+        let mut settled = match self.current {
+            Some((tid, _)) => gone_is_fine(self.restore_again(tid)).and(self.forget_current()),
+            None => Ok(()),
+        };
         // Threads made meanwhile by those that still run are seen by the next round.
         loop {
             // A call run in one thread parks the stops of others.
@@ -40,10 +60,10 @@ impl<K: Kernel> Core<K> {
                 None => self.kernel.wait(WaitFor::AnyNow).unwrap_or(None),
                 parked => parked,
             } {
-                gone_is_fine(self.settle(tid, status))?;
+                settled = settled.and(gone_is_fine(self.settle(tid, status)));
             }
             let Some(tid) = self.next_to_stop() else {
-                return restored;
+                return settled;
             };
             if self.kernel.interrupt(tid).is_err() {
                 self.tracees.remove(&tid);
@@ -51,7 +71,7 @@ impl<K: Kernel> Core<K> {
             }
             // Not for this one alone: it may be in an exec that waits for another to end.
             match self.kernel.wait(WaitFor::Any).unwrap_or(None) {
-                Some((tid, status)) => gone_is_fine(self.settle(tid, status))?,
+                Some((tid, status)) => settled = settled.and(gone_is_fine(self.settle(tid, status))),
                 None => {
                     self.tracees.remove(&tid);
                 }
@@ -59,30 +79,39 @@ impl<K: Kernel> Core<K> {
         }
     }
 
-    /// Puts the original bytes back, by threads that still have the memory.
+    /// Puts the original bytes back, by threads that still have the memory; where one of ours is left.
     ///
     /// One of the profiled process will do. Each of the others may have gone into an exec that is not told
     /// yet, and have another memory: so all of them are used.
-    fn restore_code(&mut self) -> Answer<()> {
+    fn restore_code(&mut self) -> Vec<RemoteAddr> {
         let mut by: Vec<_> = self.any_thread().into_iter().collect();
         let of = |role| move |t: &&Tracee| t.role == role;
         let all = || self.tracees.values();
         by.extend(all().filter(of(Role::Profiled)).map(|t| t.id.tid));
         let passing: Vec<_> = all().filter(of(Role::Passing)).map(|t| t.id.tid).collect();
-        let mut restored = Ok(());
+        let mut left = Vec::new();
         for tid in by {
-            match self.space.restore(&mut self.kernel, tid) {
-                Err(Errno::ESRCH) => {}
-                answer => {
-                    restored = answer;
-                    break;
-                }
+            if let Ok(there) = self.space.restore(&mut self.kernel, tid) {
+                left = there;
+                break;
             }
         }
         for tid in passing {
-            restored = restored.and(gone_is_fine(self.space.restore(&mut self.kernel, tid)));
+            // After an exec unseen it has nothing of ours, and that says nothing about the others.
+            match self.space.restore(&mut self.kernel, tid) {
+                Ok(there) if !there.is_empty() => left = there,
+                Ok(_) | Err(_) => {}
+            }
         }
-        restored
+        left
+    }
+
+    /// Takes away what is left, by a thread that is stopped: some kernels let code be written only then (`sys::linux`).
+    fn restore_again(&mut self, tid: Tid) -> Answer<()> {
+        if !self.left.is_empty() {
+            self.left = self.space.restore(&mut self.kernel, tid)?;
+        }
+        Ok(())
     }
 
     /// A thread that runs: one that can still be about to trap, or to make another thread.
@@ -102,11 +131,14 @@ impl<K: Kernel> Core<K> {
 
     /// Acts on one stop of a session that is ending: the thread is let go, as it would be without us.
     fn settle(&mut self, tid: Tid, status: RawStatus) -> Answer<()> {
-        match decode(status) {
-            Stop::Ended(_) => {
-                self.tracees.remove(&tid);
-                Ok(())
-            }
+        let stop = decode(status);
+        if let Stop::Ended(_) = stop {
+            self.tracees.remove(&tid);
+            return Ok(());
+        }
+        self.restore_again(tid)?;
+        match stop {
+            Stop::Ended(_) => Ok(()),
             Stop::Signal(Signal::TRAP) if self.undo_hit(tid)? => self.let_go(tid, Signal::NONE),
             Stop::Signal(signal) => {
                 self.leave_scratch(tid)?;

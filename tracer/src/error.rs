@@ -5,6 +5,7 @@
 //! Death of a tracee is not in here: it is an event. A site that cannot be planted is not
 //! in here either: it is refused, with a reason, and counted.
 
+use crate::addr::RemoteAddr;
 use crate::ids::{Pid, Tid};
 use nix::errno::Errno;
 use std::path::PathBuf;
@@ -113,6 +114,14 @@ pub enum Kind {
     /// The kernel cannot run the file.
     #[error("the kernel cannot run it")]
     NotExecutable,
+    /// The kernel did not let bytes of ours be taken out of its code: it dies where it comes by one.
+    #[error("breakpoints are left in its code: {sites}, the first at {first}")]
+    BreakpointsLeft {
+        /// How many.
+        sites: usize,
+        /// Where one of them is.
+        first: RemoteAddr,
+    },
     /// Any other answer of the kernel.
     #[error("the kernel refused")]
     Refused,

@@ -172,12 +172,9 @@ impl Session {
     /// so end it soon.
     ///
     /// # Errors
-    /// The kernel refused to put the code back.
+    /// The kernel refused to put the code back: [`crate::Kind::BreakpointsLeft`].
     pub fn detach(mut self) -> Result<()> {
-        let subject = Subject::Process(self.core.process);
-        self.core
-            .detach()
-            .map_err(|e| Error::from_errno(Operation::Detach, subject, e))
+        self.core.detach()
     }
 }
 

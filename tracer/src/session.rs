@@ -55,10 +55,12 @@ pub(crate) struct Core<K: Kernel> {
     /// Processes whose first stop was acted on before their parent told of them.
     pub(crate) met: HashSet<Tid>,
     /// The thread whose event the client is looking at.
-    current: Option<(Tid, Onward)>,
+    pub(crate) current: Option<(Tid, Onward)>,
     pub(crate) affinity: Affinity,
     /// What each process does with SIGTRAP, where that is known and not the default.
     pub(crate) trap_actions: HashMap<Pid, TrapAction>,
+    /// Where a byte of ours could not be taken away, once the session ends.
+    pub(crate) left: Vec<RemoteAddr>,
     doorbell: Option<Doorbell>,
     serial: u32,
     stops: u64,
@@ -87,6 +89,7 @@ impl<K: Kernel> Core<K> {
             current: None,
             affinity: Affinity::new(options.pinning),
             trap_actions: HashMap::new(),
+            left: Vec::new(),
             doorbell,
             serial: 0,
             stops: 0,

@@ -135,6 +135,13 @@ impl SiteTable {
         &self.sites
     }
 
+    /// The sites where a byte of ours is.
+    pub(crate) fn armed(&self) -> impl Iterator<Item = &BreakpointSite> {
+        self.sites
+            .iter()
+            .filter(|site| site.way != Way::Own && site.memory == Memory::Mapped)
+    }
+
     pub(crate) fn all_mut(&mut self) -> &mut [BreakpointSite] {
         &mut self.sites
     }

@@ -1,6 +1,7 @@
 //! Promises of the loop, each in a written scene; numbers like C063 name cases of the no-harm issue (#3).
 
 mod children;
+mod detach;
 mod interleavings;
 mod own_breakpoints;
 mod stepping;

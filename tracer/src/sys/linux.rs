@@ -243,7 +243,11 @@ impl Kernel for Linux {
         match written {
             // The kernel may be told not to let /proc/TID/mem pass over protection (proc_mem.force_override,
             // 6.12); PTRACE_POKETEXT still may, a word at a time, on a stopped thread.
-            Err(Errno::EIO | Errno::EFAULT | Errno::EPERM) => poke(tid, at, bytes),
+            Err(errno @ (Errno::EIO | Errno::EFAULT | Errno::EPERM)) => match poke(tid, at, bytes) {
+                // It runs. One that has gone is known by its memory: that is what was refused.
+                Err(Errno::ESRCH) => Err(errno),
+                poked => poked,
+            },
             other => other,
         }
     }

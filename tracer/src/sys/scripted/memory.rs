@@ -63,6 +63,13 @@ impl Scene {
             "invariant 2: one byte of code at a time"
         );
         let memory = thread.memory;
+        if let Some((address, times)) = &mut self.refused_writes
+            && *address == at
+            && *times > 0
+        {
+            *times -= 1;
+            return Err(Errno::EIO);
+        }
         put(&mut self.memories[memory], at, bytes);
         Ok(())
     }

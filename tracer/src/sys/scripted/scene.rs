@@ -24,6 +24,8 @@ pub(crate) struct Scene {
     pub(crate) child_ends_at: Option<(usize, Tid)>,
     /// What kcmp(2) answers, where it is not there or forbidden.
     pub(crate) kcmp_refused: Option<Errno>,
+    /// Writes to this address are refused, so many times.
+    pub(crate) refused_writes: Option<(u64, usize)>,
     /// Whether threads run between requests: not while the test still sets the scene.
     pub(crate) begun: bool,
     /// Whether killed threads report that they are about to end.
@@ -60,6 +62,7 @@ impl Scene {
             kill_at: None,
             signal_at: None,
             child_ends_at: None,
+            refused_writes: None,
             kcmp_refused: None,
             begun: false,
             requests: 0,
