@@ -8,8 +8,8 @@
 use crate::error::{Error, Kind, Operation, Result, Subject};
 use crate::ids::{Pid, Tid};
 use crate::session::{Core, Options};
+use crate::sys::doorbell::Doorbell;
 use crate::sys::linux::Linux;
-use crate::sys::spawn::Doorbell;
 use crate::sys::{Activity, Kernel, Seize, procfs};
 use crate::tracee::{Role, State};
 use nix::errno::Errno;

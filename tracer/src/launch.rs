@@ -11,8 +11,9 @@
 use crate::decode::{Stop, decode};
 use crate::error::{Error, Kind, Operation, Result, Subject};
 use crate::session::{Core, Options};
+use crate::sys::doorbell::Doorbell;
 use crate::sys::linux::Linux;
-use crate::sys::spawn::{self, Doorbell, SignalMask};
+use crate::sys::spawn::{self, SignalMask};
 use crate::sys::{Go, Kernel, Seize, Signal, WaitFor};
 use crate::tracee::{Role, State};
 use nix::errno::Errno;

@@ -9,13 +9,13 @@ mod turns;
 
 use super::*;
 use crate::event::End;
+use crate::sys::doorbell::Doorbell;
 use crate::sys::procfs::Seccomp;
 use crate::sys::scripted::Act::{
     Continue, Exec, Exit, ExitGroup, Fork, OwnBreakpoint, Raise, Ring, Share, Sleep, Thread, Vfork, Visit,
     Wake,
 };
 use crate::sys::scripted::{Act, Order, Scene, site_at};
-use crate::sys::spawn::Doorbell;
 use crate::{Kind, RemoteAddr};
 
 const PID: Pid = Pid(100);

@@ -7,6 +7,7 @@
 //! stops is an ordinary unit test. All calls of one session come from one thread: the kernel
 //! refuses ptrace requests from any other than the tracer (ptrace(2)).
 
+pub(crate) mod doorbell;
 pub(crate) mod linux;
 pub(crate) mod pin;
 pub(crate) mod procfs;
