@@ -17,12 +17,24 @@ use nix::errno::Errno;
 /// Attaches to every thread of `pid`.
 ///
 /// # Errors
-/// Nothing is attached when it fails, and nothing has been written.
+/// Nothing is attached when it fails, and nothing has been written. Threads that sleep are let go by the end of the
+/// calling thread then, as after a detach.
 pub(crate) fn attach(pid: Pid, options: Options, doorbell: Doorbell) -> Result<Core<Linux>> {
     check(pid)?;
+    let mut core = Core::new(Linux::default(), pid, options, Some(doorbell));
+    if let Err(error) = seize_all(&mut core, pid) {
+        // What made the attach fail says more than what may make this fail.
+        if let Err(left) = core.detach() {
+            tracing::warn!(%left, "after an attach that failed");
+        }
+        return Err(error);
+    }
+    Ok(core)
+}
+
+fn seize_all(core: &mut Core<Linux>, pid: Pid) -> Result<()> {
     let subject = Subject::Process(pid);
     let failed = |errno| Error::from_errno(Operation::Attach, subject.clone(), errno);
-    let mut core = Core::new(Linux::default(), pid, options, Some(doorbell));
     // Threads are made while the list is read. A thread made by one that is traced is traced from its birth
     // (PTRACE_O_TRACECLONE), so a pass that finds nothing new has seen all.
     loop {
@@ -44,7 +56,7 @@ pub(crate) fn attach(pid: Pid, options: Options, doorbell: Doorbell) -> Result<C
                 // Ended meanwhile, or traced by us already through its parent: its event is waiting.
                 Err(Errno::ESRCH) => {}
                 Err(Errno::EPERM) if traced_by_us(pid, tid) => {}
-                Err(errno) => return Err(explain(pid, errno)),
+                Err(errno) => return Err(explain(pid, tid, errno)),
             }
         }
         if new == 0 {
@@ -54,7 +66,7 @@ pub(crate) fn attach(pid: Pid, options: Options, doorbell: Doorbell) -> Result<C
     if core.tracees.is_empty() {
         return Err(failed(Errno::ESRCH));
     }
-    Ok(core)
+    Ok(())
 }
 
 /// Whether EPERM means no more than that the thread is ours already, through its parent, or has ended.
@@ -64,13 +76,13 @@ fn traced_by_us(pid: Pid, tid: Tid) -> bool {
         .flatten()
         .and_then(|t| t.parse().ok());
     // Asked for last: one that ended in between had a tracer, or none.
-    tracer.is_some_and(is_own) || matches!(procfs::activity(pid, tid), Ok(Activity::Dead) | Err(Errno::ESRCH))
+    tracer.is_some_and(is_this_thread)
+        || matches!(procfs::activity(pid, tid), Ok(Activity::Dead) | Err(Errno::ESRCH))
 }
 
-/// Whether a thread, by its number, is one of this process.
-fn is_own(tid: i32) -> bool {
-    let own = procfs::process_of(crate::sys::pin::own_tid());
-    procfs::process_of(Tid(tid)).is_ok_and(|process| own == Ok(process))
+/// Whether a tracer, by its number, is the calling thread: another of this process may have a session too.
+fn is_this_thread(tid: i32) -> bool {
+    Tid(tid) == crate::sys::pin::own_tid()
 }
 
 /// What makes attaching impossible, found before anything is touched.
@@ -90,7 +102,7 @@ fn check(pid: Pid) -> Result<()> {
     if procfs::is_kernel_thread(pid).map_err(read)? {
         return fail(Kind::KernelThread);
     }
-    if let Some((by, name)) = procfs::tracer_of(pid).map_err(read)? {
+    if let Some((by, name)) = procfs::tracer_of(pid.leader()).map_err(read)? {
         return fail(Kind::AlreadyTraced { by, name });
     }
     let leader_dead = procfs::activity(pid, pid.leader()).map_err(read)? == Activity::Dead;
@@ -102,9 +114,9 @@ fn check(pid: Pid) -> Result<()> {
 }
 
 /// EPERM has many causes; one of them can be seen from here.
-fn explain(pid: Pid, errno: Errno) -> Error {
-    match procfs::tracer_of(pid) {
-        Ok(Some((by, name))) if errno == Errno::EPERM && !is_own(by.0) => Error {
+fn explain(pid: Pid, tid: Tid, errno: Errno) -> Error {
+    match procfs::tracer_of(tid) {
+        Ok(Some((by, name))) if errno == Errno::EPERM && !is_this_thread(by.0) => Error {
             source: Some(errno),
             ..Error::from_kind(
                 Operation::Attach,

@@ -144,9 +144,9 @@ pub(crate) fn process_of(tid: Tid) -> Answer<Pid> {
     tgid.map(Pid).ok_or(Errno::ESRCH)
 }
 
-/// The tracer of a process, if it has one, and that tracer's name.
-pub(crate) fn tracer_of(pid: Pid) -> Answer<Option<(Pid, String)>> {
-    let tracer = status_field(pid.leader(), "TracerPid")?
+/// The tracer of a thread, if it has one, and that tracer's name.
+pub(crate) fn tracer_of(tid: Tid) -> Answer<Option<(Pid, String)>> {
+    let tracer = status_field(tid, "TracerPid")?
         .and_then(|v| v.parse().ok())
         .unwrap_or(0);
     if tracer == 0 {
@@ -269,6 +269,6 @@ mod tests {
                 .iter()
                 .any(|m| m.executable)
         );
-        assert_eq!(tracer_of(Pid(-1)), Err(Errno::ESRCH));
+        assert_eq!(tracer_of(Tid(-1)), Err(Errno::ESRCH));
     }
 }

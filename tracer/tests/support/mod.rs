@@ -10,7 +10,7 @@
 
 use lineprof_tracer::{
     Engine, Event, Launch, Options, Pid, Pinning, RemoteAddr, Session, SignalMask, SiteRequest, StopHandle,
-    code, stop_pair,
+    Tid, code, stop_pair,
 };
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use std::collections::BTreeMap;
@@ -233,6 +233,15 @@ impl Target {
         let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED | WaitPidFlag::WCONTINUED;
         let pid = nix::unistd::Pid::from_raw(self.pid().0);
         nix::sys::wait::waitpid(pid, Some(flags)).expect("an own child")
+    }
+
+    /// Its threads, in the order of their birth.
+    pub(crate) fn threads(&self) -> Vec<Tid> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it lives");
+        let number = |task: std::io::Result<std::fs::DirEntry>| task.ok()?.file_name().to_str()?.parse().ok();
+        let mut threads: Vec<Tid> = tasks.filter_map(number).map(Tid).collect();
+        threads.sort_unstable();
+        threads
     }
 
     /// The tracer of each thread; all 0 for a process that nobody traces.
