@@ -5,6 +5,7 @@
 //! displaced   lineprof's engine of one stop a hit
 //! in-place    lineprof's engine of lift, step and plant again
 //! gdb         the same job in gdb's own Python (gdb_lines.py)
+//! … long      both in a function of sixty lines: gdb's cost grows with the number of breakpoints
 //! ```
 //!
 //! Each is run several times, in turn, so that a slow minute of the machine hits all of them. lineprof is measured by
@@ -32,6 +33,9 @@ const BARE_STOPS: u64 = 30_000;
 const SHORT_TURNS: u64 = 1_000;
 const LONG_TURNS: u64 = 7_000;
 const GDB_TURNS: u64 = 1_000;
+const SHORT_CALLS: u64 = 100;
+const LONG_CALLS: u64 = 600;
+const GDB_CALLS: u64 = 80;
 
 fn main() {
     let hot = Program::load("c/hot.c").build_first().path;
@@ -45,6 +49,13 @@ fn main() {
     let mut displaced = Vec::new();
     let mut in_place = Vec::new();
     let mut gdb = Vec::new();
+    let long_function = compile(
+        &["cc", "-O0", "-g"].map(str::to_string),
+        &[testprogs().join("bench/long.c")],
+        "long",
+    );
+    let mut displaced_long = Vec::new();
+    let mut gdb_long = Vec::new();
     // One stop a hit is what the displaced engine promises: its stops are the events of a turn.
     let (_, short) = lineprof(&hot, Engine::Displaced, SHORT_TURNS);
     let (_, long) = lineprof(&hot, Engine::Displaced, LONG_TURNS);
@@ -60,45 +71,55 @@ fn main() {
             let (long, _) = lineprof(&hot, engine, LONG_TURNS);
             costs.push((long - short) * 1e6 / events as f64);
         }
-        gdb.push(gdb_script(&hot));
+        gdb.push(gdb_script(&hot, GDB_TURNS));
+        let (short, few) = lineprof(&long_function, Engine::Displaced, SHORT_CALLS);
+        let (long, many) = lineprof(&long_function, Engine::Displaced, LONG_CALLS);
+        displaced_long.push((long - short) * 1e6 / (many - few) as f64);
+        gdb_long.push(gdb_script(&long_function, GDB_CALLS));
         println!("round {round} of {ROUNDS}");
     }
 
     let base = median(&bare);
     println!(
-        "{:<12}{:>12}{:>14}{:>18}",
+        "{:<16}{:>12}{:>14}{:>18}",
         "", "us/event", "times bare", "gdb is slower by"
     );
-    for (name, costs) in [
-        ("bare", &bare),
-        ("displaced", &displaced),
-        ("in-place", &in_place),
-        ("gdb", &gdb),
+    for (name, costs, gdb) in [
+        ("bare", &bare, &gdb),
+        ("displaced", &displaced, &gdb),
+        ("in-place", &in_place, &gdb),
+        ("gdb", &gdb, &gdb),
+        ("displaced long", &displaced_long, &gdb_long),
+        ("gdb long", &gdb_long, &gdb_long),
     ] {
         let cost = median(costs);
         println!(
-            "{name:<12}{cost:>12.2}{:>14.2}{:>18.1}",
+            "{name:<16}{cost:>12.2}{:>14.2}{:>18.1}",
             cost / base,
-            median(&gdb) / cost
+            median(gdb) / cost
         );
     }
     let results = json!({
         "unit": "microseconds for each line event",
         "rounds": ROUNDS,
-        "events_per_run": {"bare": BARE_STOPS, "lineprof": events, "gdb_turns": GDB_TURNS},
+        "events_per_run": {"bare": BARE_STOPS, "lineprof": events, "gdb_turns": GDB_TURNS, "gdb_calls_long": GDB_CALLS},
         "cpus": std::thread::available_parallelism().map_or(1, usize::from),
         "kernel": kernel(),
-        "raw": {"bare": bare, "displaced": displaced, "in_place": in_place, "gdb": gdb},
+        "raw": {"bare": bare, "displaced": displaced, "in_place": in_place, "gdb": gdb,
+            "displaced_long": displaced_long, "gdb_long": gdb_long},
         "median": {
             "bare": base,
             "displaced": median(&displaced),
             "in_place": median(&in_place),
             "gdb": median(&gdb),
+            "displaced_long": median(&displaced_long),
+            "gdb_long": median(&gdb_long),
         },
         "ratio": {
             "displaced_to_bare": median(&displaced) / base,
             "in_place_to_bare": median(&in_place) / base,
             "gdb_to_displaced": median(&gdb) / median(&displaced),
+            "gdb_to_displaced_long": median(&gdb_long) / median(&displaced_long),
         },
     });
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/results/hit_cost.json");
@@ -137,7 +158,7 @@ fn lineprof(program: &Path, engine: Engine, turns: u64) -> (f64, u64) {
 }
 
 /// Microseconds for each event of the job scripted in gdb's Python.
-fn gdb_script(program: &Path) -> f64 {
+fn gdb_script(program: &Path, turns: u64) -> f64 {
     let folder = tempfile::tempdir().expect("the temporary folder is writable");
     let out = folder.path().join("out.json");
     let script: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/gdb_lines.py");
@@ -147,7 +168,7 @@ fn gdb_script(program: &Path) -> f64 {
         .env("LINES_TO", &out)
         .args(["-nx", "-q", "-batch", "-x"])
         .arg(script);
-    command.arg("--args").arg(program).arg(GDB_TURNS.to_string());
+    command.arg("--args").arg(program).arg(turns.to_string());
     let finished = Running::start(&mut command).finish();
     let text =
         std::fs::read_to_string(&out).unwrap_or_else(|error| panic!("{error}: {}", finished.stderr_text()));
