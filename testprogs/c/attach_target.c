@@ -1,7 +1,7 @@
 /* Proves: a process that is attached to while it serves goes on as before: every result is right, no system call is
            interrupted, and after the detach its code is, byte for byte, the file's.
    Build: cc -g -O0 -pthread
-   Role: attach (argument: the number of threads)
+   Role: attach (arguments: the number of threads; "awake" for no thread that sleeps in epoll_wait)
 
    Prints "ready" when all threads serve. Each line on the standard input is answered by "served N" with the number of
    calls so far, which is at least 50 more per thread than at the answer before; "check" makes it compare its text
@@ -106,14 +106,15 @@ int main(int argc, char **argv)
     int ends[2];
     char line[256];
     int threads = argc > 1 ? atoi(argv[1]) : 1;
+    int sleepers = argc <= 2;
     if (threads < 1 || threads > MOST || pipe(ends) != 0)
         return 2;
-    if (pthread_create(&waiting, NULL, wait_for_end, &ends[0]) != 0)
+    if (sleepers && pthread_create(&waiting, NULL, wait_for_end, &ends[0]) != 0)
         return 2;
     for (long i = 0; i < threads; i++)
         if (pthread_create(&thread[i], NULL, run, (void *)i) != 0)
             return 2;
-    while (started < threads + 1)
+    while (started < threads + sleepers)
         sched_yield();
     puts("ready");
     fflush(stdout);
@@ -153,7 +154,8 @@ int main(int argc, char **argv)
         fail("write");
     for (int i = 0; i < threads; i++)
         pthread_join(thread[i], NULL);
-    pthread_join(waiting, NULL);
+    if (sleepers)
+        pthread_join(waiting, NULL);
     puts("stopped");
     return 0;
 }

@@ -3,12 +3,18 @@
 //! Must not know: what else a target can answer.
 
 use super::{Engine, Lineprof, Program, Running};
+use nix::unistd::Pid;
 use std::process::Command;
 
 /// Starts the program `name` with so many hot threads, and waits until they serve.
 pub(crate) fn serving(name: &str, threads: u32) -> Running {
     let binary = Program::load(name).build_first();
-    let mut target = Running::start(Command::new(&binary.path).arg(threads.to_string()));
+    serving_by(Command::new(&binary.path).arg(threads.to_string()))
+}
+
+/// Starts a target by a command of its own, and waits until it serves.
+pub(crate) fn serving_by(command: &mut Command) -> Running {
+    let mut target = Running::start(command);
     assert_eq!(target.hear(), "ready");
     target
 }
@@ -27,11 +33,16 @@ pub(crate) fn attached_by(command: &mut Command) -> Running {
 
 /// The command that profiles `serve` of the target and writes its report to the standard output.
 pub(crate) fn attach(target: &Running, engine: Engine) -> Command {
+    attach_to(target.pid(), engine)
+}
+
+/// Like [`attach`], for a process that another one has started.
+pub(crate) fn attach_to(pid: Pid, engine: Engine) -> Command {
     let run = Lineprof::new()
         .engine(engine)
         .functions(&["serve"])
         .options(["--format", "json"])
-        .options(["--pid".to_string(), target.pid().to_string()]);
+        .options(["--pid".to_string(), pid.to_string()]);
     run.command()
 }
 

@@ -22,7 +22,7 @@ mod program;
 mod report;
 mod run;
 
-pub(crate) use attach::{attach, attached, attached_by, served, serving, tracers};
+pub(crate) use attach::{attach, attach_to, attached, attached_by, served, serving, serving_by, tracers};
 pub(crate) use build::{Binary, build_dir, compile};
 pub(crate) use lineprof::{Engine, Lineprof};
 pub(crate) use program::{Annotation, Exit, Expected, Program, programs_on_disk, testprogs};
@@ -92,6 +92,7 @@ macro_rules! every_c_or_cpp_program {
             c027_c_own_trap "c/own_trap.c"
             c_recursion "c/recursion.c"
             c065_c_segfault "c/segfault.c"
+            c017_c_seccomp "c/seccomp.c"
             c_setjmp "c/setjmp.c"
             c060_c061_c063_c_signals "c/signals.c"
             c081_c085_c_spawn "c/spawn.c"
