@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, Operation, Result, Subject};
 use crate::ids::Tid;
 use crate::session::Core;
 use crate::site::Way;
-use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
+use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
 use crate::tracee::{Role, State, Tracee};
 use crate::trap_setting::Allowed;
 use nix::errno::Errno;
@@ -40,6 +40,30 @@ impl<K: Kernel> Core<K> {
             return Err(Error::from_kind(Operation::Detach, subject, kind));
         }
         settled.map_err(|errno| Error::from_errno(Operation::Detach, subject, errno))
+    }
+
+    /// Kills the profiled process, a child of this one, and waits for its end, where that was not told yet.
+    pub(crate) fn kill(&mut self) -> Answer<()> {
+        if !self.tracees.values().any(|t| t.role == Role::Profiled) {
+            return Ok(());
+        }
+        // For those who share the memory and live on.
+        self.left = self.restore_code();
+        self.kernel.kill(self.process)?;
+        self.current = None;
+        loop {
+            let (tid, status) = match self.parked.next() {
+                Some(parked) => parked,
+                None => match self.kernel.wait(WaitFor::Any)? {
+                    Some(stop) => stop,
+                    None => continue,
+                },
+            };
+            gone_is_fine(self.settle(tid, status))?;
+            if tid == self.process.leader() && matches!(decode(status), Stop::Ended(_)) {
+                return Ok(());
+            }
+        }
     }
 
     /// Lets go of every thread that runs or stands in a stop; the first refusal, after all others.
@@ -116,6 +140,8 @@ impl<K: Kernel> Core<K> {
 
     /// A thread that runs: one that can still be about to trap, or to make another thread.
     fn next_to_stop(&mut self) -> Option<Tid> {
+        // EINTR is less than the death that the end of this thread would be (PTRACE_O_EXITKILL).
+        let dies = self.fate == Seize::DiesWithTracer;
         let candidates: Vec<_> = self
             .tracees
             .values()
@@ -125,7 +151,7 @@ impl<K: Kernel> Core<K> {
             .collect();
         candidates
             .into_iter()
-            .find(|(tid, process)| self.kernel.activity(*process, *tid) != Ok(Activity::Sleeping))
+            .find(|(tid, process)| dies || self.kernel.activity(*process, *tid) != Ok(Activity::Sleeping))
             .map(|(tid, _)| tid)
     }
 

@@ -20,10 +20,14 @@ use std::marker::PhantomData;
 ///
 /// A session belongs to the thread that made it, and so do the processes it traces: run it on a thread of
 /// its own, and end that thread to let go of the last of them ([`Session::detach`]).
+///
+/// Dropped without a detach, by a client that fails or panics, it gives back a process that it attached to, and kills
+/// a program that it started: that would end with the thread in any case.
 #[derive(Debug)]
 pub struct Session {
     core: Core<Linux>,
     begun: Begun,
+    standing: Standing,
     /// ptrace(2): requests must come from the thread that attached.
     _one_thread: PhantomData<*const ()>,
 }
@@ -33,6 +37,13 @@ pub struct Session {
 enum Begun {
     Launched,
     Attached,
+}
+
+/// Whether a session has its process still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Holding,
+    GivenBack,
 }
 
 /// Asks a session to stop, from any thread; dropping it asks too.
@@ -90,6 +101,7 @@ impl Session {
         Self {
             core,
             begun,
+            standing: Standing::Holding,
             _one_thread: PhantomData,
         }
     }
@@ -166,15 +178,33 @@ impl Session {
         self.core.counts()
     }
 
-    /// Gives the process back: code as it was, threads where they would be.
+    /// Gives the process back: code as it was, threads where they would be. After [`Event::Ended`] and
+    /// [`Event::Executed`] that is for other processes that share the memory.
     ///
     /// Threads that sleep in the kernel are not woken for it. They are let go when the calling thread ends,
-    /// so end it soon.
+    /// so end it soon. Only those of a program that the session started are: they would die with that thread.
     ///
     /// # Errors
     /// The kernel refused to put the code back: [`crate::Kind::BreakpointsLeft`].
     pub fn detach(mut self) -> Result<()> {
+        self.standing = Standing::GivenBack;
         self.core.detach()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.standing == Standing::GivenBack {
+            return;
+        }
+        if self.begun == Begun::Launched
+            && let Err(errno) = self.core.kill()
+        {
+            tracing::warn!(%errno, "the program of a session that was dropped may live on");
+        }
+        if let Err(error) = self.core.detach() {
+            tracing::error!(%error, "a session was dropped");
+        }
     }
 }
 

@@ -81,6 +81,7 @@ pub(crate) fn launch(launch: &Launch, options: Options, doorbell: Doorbell) -> R
         kernel.resume(tid, go.0, go.1).map_err(failed)?;
     }
     let mut core = Core::new(kernel, held.pid, options, Some(doorbell));
+    core.fate = Seize::DiesWithTracer;
     core.adopt(tid, held.pid, Role::Profiled, State::Stopped);
     core.stand_at(tid);
     core.begin_trap_setting(tid).map_err(failed)?;

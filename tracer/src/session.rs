@@ -26,7 +26,7 @@ use crate::scratch::Found;
 use crate::site::{Refused, SiteRequest, Way};
 use crate::sys::doorbell::Doorbell;
 use crate::sys::procfs::Mapping;
-use crate::sys::{Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
+use crate::sys::{Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
 use crate::tracee::{Onward, Retries, Role, Signals, State, Tracee};
 use crate::trap_setting::{Allowed, TrapAction};
 use nix::errno::Errno;
@@ -59,6 +59,8 @@ pub(crate) struct Core<K: Kernel> {
     pub(crate) affinity: Affinity,
     /// What each process does with SIGTRAP, where that is known and not the default.
     pub(crate) trap_actions: HashMap<Pid, TrapAction>,
+    /// What becomes of the threads that are still traced when the tracer's thread ends.
+    pub(crate) fate: Seize,
     /// Where a byte of ours could not be taken away, once the session ends.
     pub(crate) left: Vec<RemoteAddr>,
     doorbell: Option<Doorbell>,
@@ -89,6 +91,7 @@ impl<K: Kernel> Core<K> {
             current: None,
             affinity: Affinity::new(options.pinning),
             trap_actions: HashMap::new(),
+            fate: Seize::Outlives,
             left: Vec::new(),
             doorbell,
             serial: 0,

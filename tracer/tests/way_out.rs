@@ -2,9 +2,11 @@
 
 mod support;
 
-use lineprof_tracer::{Engine, Kind, Session, stop_pair};
+use lineprof_tracer::{End, Engine, Event, Kind, Session, stop_pair};
 use nix::sys::ptrace;
-use support::{Target, options, program};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use support::{BOTH, Target, options, program};
 
 const HOT: &str = r#"
 static volatile int stop;
@@ -72,4 +74,128 @@ fn c005_c007_an_attach_that_fails_half_way_leaves_no_thread_seized() {
         other.join().expect("no panic");
     });
     is_unharmed(target);
+}
+
+#[test]
+fn c098_a_client_that_panics_leaves_the_code_and_the_threads_as_they_were() {
+    let hot = program("panics", HOT);
+    for engine in BOTH {
+        for threads in ["1", "8"] {
+            let target = hot.start(&[threads]);
+            let pid = target.pid();
+            let (told, site) = std::sync::mpsc::channel();
+            std::thread::scope(|scope| {
+                let hot = &hot;
+                let session = scope.spawn(move || {
+                    let (_handle, listener) = stop_pair().expect("a pair");
+                    let mut session = Session::attach(pid, options(engine), listener).expect("attached");
+                    let site = hot.site(&mut session);
+                    session.plant(std::slice::from_ref(&site)).expect("it lives");
+                    told.send(site).expect("heard");
+                    for _ in 0..50 {
+                        session.next_event().expect("no error");
+                    }
+                    // As panic!, but without a word on standard error.
+                    std::panic::resume_unwind(Box::new("a client's mistake"));
+                });
+                session.join().expect_err("it panics");
+            });
+            let site = site.recv().expect("told");
+            let bytes = target.bytes(site.address, site.instruction.len());
+            assert_eq!(bytes, site.instruction, "{engine:?}, {threads} threads");
+            is_unharmed(target);
+        }
+    }
+}
+
+const FOREVER: &str = r#"
+static void *work(void *unused) { for (;;) hot(1); }
+int main(void) {
+    pthread_t thread;
+    for (int i = 0; i < 3; i++) pthread_create(&thread, 0, work, 0);
+    for (;;) pause();
+}
+"#;
+
+#[test]
+fn c090_c098_a_program_that_a_session_started_ends_with_it() {
+    let hot = program("ends_with_it", FOREVER);
+    for engine in BOTH {
+        for hits in [0, 1, 20] {
+            let (mut session, _handle) = hot.launch(engine, &[]);
+            let site = hot.site(&mut session);
+            session.plant(&[site]).expect("it lives");
+            for _ in 0..hits {
+                session.next_event().expect("no error");
+            }
+            let directory = format!("/proc/{}", session.pid());
+            assert!(Path::new(&directory).exists());
+            drop(session);
+            assert!(!Path::new(&directory).exists(), "{engine:?} after {hits} hits");
+        }
+    }
+}
+
+/// The process that outlives the profiled one gets on until it is told to end, and tells what it saw.
+const OUTLIVES: &str = r#"
+#include <poll.h>
+static char *go, *done;
+static int nap_ms;
+static int lives_on(void *unused) {
+    unsigned long i = 0;
+    int ok = 1;
+    while (access(go, F_OK)) ok &= hot_ok(i++), poll(0, 0, nap_ms);
+    for (int more = 0; more < 1000; more++) ok &= hot_ok(i++);
+    int fd = open(done, O_WRONLY | O_CREAT, 0600);
+    if (write(fd, ok ? "ok" : "no", 2) != 2) _exit(1);
+    _exit(0);
+}
+static char stack[65536] __attribute__((aligned(16)));
+int main(int argc, char **argv) {
+    go = argv[1];
+    done = argv[2];
+    nap_ms = atoi(argv[3]);
+    hot(1);
+    if (clone(lives_on, stack + sizeof stack, CLONE_VM | SIGCHLD, 0) < 0) return 8;
+    hot(2);
+    _exit(3);
+}
+"#;
+
+#[test]
+fn c082_c094_a_process_that_shares_the_memory_is_let_go_after_the_end_of_the_profiled_one() {
+    let outlives = program("outlives", OUTLIVES);
+    for engine in BOTH {
+        for (detached, nap_ms) in [(true, "0"), (false, "0"), (true, "20"), (false, "20")] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let [go, done] = ["go", "done"].map(|name| directory.path().join(name));
+            let [go_text, done_text] = [&go, &done].map(|path| path.to_str().expect("text"));
+            let arguments = [go_text, done_text, nap_ms];
+            // A session's thread ends with it: what still sleeps is let go then.
+            std::thread::scope(|scope| {
+                let session = scope.spawn(|| {
+                    let (mut session, _handle) = outlives.launch(engine, &arguments);
+                    let site = outlives.site(&mut session);
+                    session.plant(&[site]).expect("it lives");
+                    let profile = support::run(&mut session);
+                    assert_eq!(profile.last, Some(Event::Ended(End::Exited(3))), "{engine:?}");
+                    if detached {
+                        session.detach().expect("given back");
+                    }
+                });
+                session.join().expect("no panic");
+            });
+            std::fs::write(&go, "").expect("written");
+            let patience = Instant::now() + Duration::from_secs(30);
+            let said = || std::fs::read_to_string(&done).unwrap_or_default();
+            while said().len() < 2 && Instant::now() < patience {
+                std::thread::yield_now();
+            }
+            assert_eq!(
+                said(),
+                "ok",
+                "{engine:?}, detached: {detached}, naps of {nap_ms} ms"
+            );
+        }
+    }
 }

@@ -142,6 +142,11 @@ impl Kernel for Linux {
         ptrace(request, tid, 0, u64::from(signal.0.cast_unsigned())).map(drop)
     }
 
+    fn kill(&mut self, pid: Pid) -> Answer<()> {
+        let pid = nix::unistd::Pid::from_raw(pid.0);
+        nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL)
+    }
+
     fn detach(&mut self, tid: Tid, signal: Signal) -> Answer<()> {
         self.memory.remove(&tid);
         ptrace(libc::PTRACE_DETACH, tid, 0, u64::from(signal.0.cast_unsigned())).map(drop)

@@ -104,6 +104,8 @@ pub(crate) trait Kernel {
     fn interrupt(&mut self, tid: Tid) -> Answer<()>;
     /// Lets a stopped thread go on, with a signal or without.
     fn resume(&mut self, tid: Tid, go: Go, signal: Signal) -> Answer<()>;
+    /// Kills a process.
+    fn kill(&mut self, pid: Pid) -> Answer<()>;
     /// Gives a stopped thread back.
     fn detach(&mut self, tid: Tid, signal: Signal) -> Answer<()>;
     /// The general registers of a stopped thread.

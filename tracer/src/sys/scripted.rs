@@ -69,6 +69,12 @@ impl Kernel for Scene {
         self.log(format!("resume({tid}, {go:?}, {})", signal.0), answer)
     }
 
+    fn kill(&mut self, pid: Pid) -> Answer<()> {
+        self.enter();
+        self.kill_process(pid);
+        self.log(format!("kill({pid})"), Ok(()))
+    }
+
     fn detach(&mut self, tid: Tid, signal: Signal) -> Answer<()> {
         self.enter();
         let answer = self.in_stop(tid).map(|_| ());

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 impl Scene {
     /// SIGKILL for a whole process.
-    pub(crate) fn kill(&mut self, process: Pid) {
+    pub(crate) fn kill_process(&mut self, process: Pid) {
         self.journal.push(format!("-- process {process} is killed"));
         for tid in self.living(process) {
             self.doom(tid);

@@ -136,7 +136,7 @@ impl Scene {
         if let Some((at, process)) = self.kill_at
             && at == self.requests
         {
-            self.kill(process);
+            self.kill_process(process);
         }
         if let Some((at, tid, signal)) = self.signal_at
             && at == self.requests
