@@ -45,6 +45,7 @@ mod ids;
 mod in_place;
 mod launch;
 mod parked;
+mod recent;
 mod remote_call;
 mod scratch;
 mod session;

@@ -25,6 +25,9 @@ pub(crate) struct Linux {
 const TRAP_TRACE: i32 = 2;
 const SI_KERNEL: i32 = 0x80;
 
+/// Every tracee and child, to wait4(2).
+const ANY: i32 = -1;
+
 /// How often the processor is given up in vain before a thread is taken to be busy: the scheduler may come back
 /// to this thread several times. All together cost less than one wait for any of 2,000 threads.
 const YIELDS: u32 = 24;
@@ -54,6 +57,29 @@ fn ptrace_give<T>(request: c_uint, tid: Tid, address: u64, from: &T) -> Answer<c
 }
 
 impl Linux {
+    /// wait4(2) for one thread or for [`ANY`].
+    fn wait_for(&mut self, pid: i32, flags: i32) -> Answer<Option<(Tid, RawStatus)>> {
+        // __WNOTHREAD: children and tracees of this thread alone; another session may live next door.
+        let flags = flags | libc::__WALL | libc::__WNOTHREAD;
+        let mut status = 0;
+        loop {
+            // SAFETY: `status` is writable for the call; no resource usage is asked for.
+            let result = unsafe { libc::wait4(pid, &raw mut status, flags, ptr::null_mut()) };
+            match Errno::result(result) {
+                Ok(0) => return Ok(None),
+                Ok(tid) => {
+                    let tid = Tid(tid);
+                    if libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
+                        self.memory.remove(&tid);
+                    }
+                    return Ok(Some((tid, RawStatus(status))));
+                }
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
     fn memory(&mut self, tid: Tid) -> Answer<&File> {
         use std::collections::hash_map::Entry;
         match self.memory.entry(tid) {
@@ -79,38 +105,23 @@ impl Linux {
 
 impl Kernel for Linux {
     fn wait(&mut self, who: WaitFor) -> Answer<Option<(Tid, RawStatus)>> {
-        // __WNOTHREAD: children and tracees of this thread alone; another session may live next door.
-        let (pid, flags) = match who {
-            WaitFor::Any => (-1, libc::__WALL | libc::__WNOTHREAD),
-            WaitFor::AnyNow => (-1, libc::__WALL | libc::__WNOTHREAD | libc::WNOHANG),
-            WaitFor::Only(tid) => (tid.0, libc::__WALL | libc::__WNOTHREAD),
-            WaitFor::Soon(tid) => (tid.0, libc::__WALL | libc::__WNOTHREAD | libc::WNOHANG),
-        };
-        let mut patience = if matches!(who, WaitFor::Soon(_)) {
-            YIELDS
-        } else {
-            0
-        };
-        let mut status = 0;
-        loop {
-            // SAFETY: `status` is writable for the call; no resource usage is asked for.
-            let result = unsafe { libc::wait4(pid, &raw mut status, flags, ptr::null_mut()) };
-            match Errno::result(result) {
-                Ok(0) if patience > 0 => {
-                    patience -= 1;
+        match who {
+            WaitFor::Any => self.wait_for(ANY, 0),
+            WaitFor::AnyNow => self.wait_for(ANY, libc::WNOHANG),
+            WaitFor::Only(tid) => self.wait_for(tid.0, 0),
+            WaitFor::Soon(recent) => {
+                for _ in 0..YIELDS {
+                    for tid in recent.threads() {
+                        match self.wait_for(tid.0, libc::WNOHANG) {
+                            // One that is gone has no stop to tell.
+                            Ok(None) | Err(Errno::ECHILD) => {}
+                            answer => return answer,
+                        }
+                    }
                     // It cannot fail on Linux (sched_yield(2)).
                     let _always = nix::sched::sched_yield();
                 }
-                Ok(0) => return Ok(None),
-                Ok(tid) => {
-                    let tid = Tid(tid);
-                    if libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
-                        self.memory.remove(&tid);
-                    }
-                    return Ok(Some((tid, RawStatus(status))));
-                }
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
+                Ok(None)
             }
         }
     }

@@ -18,6 +18,7 @@ pub(crate) mod spawn;
 use crate::addr::RemoteAddr;
 use crate::arch::Registers;
 use crate::ids::{Pid, Tid};
+use crate::recent::Recent;
 use nix::errno::Errno;
 
 /// The kernel's answer, or its errno.
@@ -32,9 +33,9 @@ pub(crate) enum WaitFor {
     AnyNow,
     /// The next of this one; the others stay queued in the kernel.
     Only(Tid),
-    /// The next of this one, when it is there already or comes as soon as this thread gives up its processor.
-    /// Costs the same however many threads there are; a wait for any looks at each (do_wait, kernel/exit.c).
-    Soon(Tid),
+    /// The next of one of these, the first first, when it is there already or comes as soon as this thread gives up
+    /// its processor.
+    Soon(Recent),
 }
 
 /// How a stopped thread goes on.

@@ -89,7 +89,7 @@ impl Scene {
         self.finish_execs();
     }
 
-    pub(super) fn wake(&mut self, tid: Tid) {
+    pub(crate) fn wake(&mut self, tid: Tid) {
         let Ok(thread) = self.thread_mut(tid) else { return };
         thread.waits_for_child = None;
         if thread.life == Life::Sleeping {

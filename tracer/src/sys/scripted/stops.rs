@@ -76,9 +76,14 @@ impl Scene {
         if self.order == Order::FirstOfList {
             self.run_until_all_have_stopped();
         }
+        let mut yields = 4;
         loop {
             let found = match who {
-                WaitFor::Only(tid) | WaitFor::Soon(tid) => self.reports.iter().position(|t| *t == tid),
+                WaitFor::Only(tid) => self.reports.iter().position(|t| *t == tid),
+                WaitFor::Soon(recent) => {
+                    let mut hot = recent.threads();
+                    hot.find_map(|tid| self.reports.iter().position(|t| *t == tid))
+                }
                 WaitFor::Any | WaitFor::AnyNow if self.reports.is_empty() => None,
                 WaitFor::Any | WaitFor::AnyNow => Some(match self.order {
                     Order::AsHappened => 0,
@@ -97,7 +102,10 @@ impl Scene {
                 return Ok(Some((tid, RawStatus(self.report(tid)))));
             }
             match who {
-                WaitFor::AnyNow | WaitFor::Soon(_) => return Ok(None),
+                WaitFor::AnyNow => return Ok(None),
+                // The processor is given up: somebody runs, but not for long.
+                WaitFor::Soon(_) if yields > 0 && !self.able().is_empty() => yields -= 1,
+                WaitFor::Soon(_) => return Ok(None),
                 WaitFor::Only(tid) if !self.threads.contains_key(&tid) => return Err(Errno::ECHILD),
                 WaitFor::Any if !self.threads.values().any(|t| t.traced) => return Err(Errno::ECHILD),
                 WaitFor::Any | WaitFor::Only(_) => {}
