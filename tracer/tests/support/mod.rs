@@ -95,15 +95,24 @@ impl Program {
         symbol(&self.path, to).cast_signed() - symbol(&self.path, from).cast_signed()
     }
 
-    /// The site's address in a process.
+    /// The site in a process.
     pub(crate) fn site(&self, session: &mut Session) -> SiteRequest {
+        self.site_at(session, self.site_offset)
+    }
+
+    /// A site on the instruction at `symbol`.
+    pub(crate) fn site_named(&self, session: &mut Session, symbol_name: &str) -> SiteRequest {
+        self.site_at(session, symbol(&self.path, symbol_name))
+    }
+
+    fn site_at(&self, session: &mut Session, offset: u64) -> SiteRequest {
         let mappings = session.mappings().expect("the process lives");
         let base = mappings
             .iter()
             .filter(|m| m.path == self.path)
             .map(|m| m.range.start)
             .min();
-        let address = base.expect("the program is mapped").plus(self.site_offset);
+        let address = base.expect("the program is mapped").plus(offset);
         let mut instruction = vec![0; 15];
         let read = session.read_memory(address, &mut instruction).expect("mapped");
         let length = code::decode(&instruction[..read])[0].length;
@@ -128,10 +137,16 @@ impl Program {
 
     /// Runs it from start to end with a site on its hot instruction.
     pub(crate) fn profile(&self, engine: Engine, arguments: &[&str]) -> Profile {
+        self.profile_at(engine, arguments, &["hot_site"])
+    }
+
+    /// Runs it from start to end with a site on the instruction at each of `symbols`.
+    pub(crate) fn profile_at(&self, engine: Engine, arguments: &[&str], symbols: &[&str]) -> Profile {
         let (mut session, _handle) = self.launch(engine, arguments);
-        let site = self.site(&mut session);
-        let planted = session.plant(&[site]).expect("it lives");
-        assert!(planted[0].is_ok(), "{planted:?}");
+        let named = |symbol: &&str| self.site_named(&mut session, symbol);
+        let sites: Vec<SiteRequest> = symbols.iter().map(named).collect();
+        let planted = session.plant(&sites).expect("it lives");
+        assert!(planted.iter().all(Result::is_ok), "{planted:?}");
         let profile = run(&mut session);
         // A process that shares the memory may live on.
         session.detach().expect("nothing is left to fail");
@@ -168,6 +183,8 @@ pub(crate) fn options(engine: Engine) -> Options {
 pub(crate) struct Profile {
     /// Hits by thread, in the order of their first.
     pub(crate) hits: BTreeMap<u32, u64>,
+    /// Hits by the number of the site, in the order of planting.
+    sites: BTreeMap<usize, u64>,
     pub(crate) endings: u64,
     pub(crate) last: Option<Event>,
 }
@@ -176,13 +193,20 @@ impl Profile {
     pub(crate) fn total(&self) -> u64 {
         self.hits.values().sum()
     }
+
+    pub(crate) fn at_site(&self, number: usize) -> u64 {
+        self.sites.get(&number).copied().unwrap_or_default()
+    }
 }
 
 pub(crate) fn run(session: &mut Session) -> Profile {
     let mut profile = Profile::default();
     loop {
         match session.next_event().expect("no error") {
-            Event::Hit(hit) => *profile.hits.entry(hit.thread.serial).or_default() += 1,
+            Event::Hit(hit) => {
+                *profile.hits.entry(hit.thread.serial).or_default() += 1;
+                *profile.sites.entry(hit.site.index()).or_default() += 1;
+            }
             Event::ThreadEnding(_) => profile.endings += 1,
             Event::Stopped(_) => {}
             last @ (Event::Ended(_) | Event::Executed | Event::StopRequested) => {
