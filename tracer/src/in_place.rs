@@ -74,9 +74,9 @@ impl<K: Kernel> Core<K> {
                 self.resume(tid, Go::On, Signal::NONE)
             }
             Stepped::CutShort(signal) => {
-                let sp = self.kernel.registers(tid)?.sp();
+                let registers = self.kernel.registers(tid)?;
                 if let Some(tracee) = self.tracees.get_mut(&tid) {
-                    tracee.retries.push(site, sp);
+                    tracee.retries.push(site, registers);
                 }
                 self.resume(tid, Go::On, signal)
             }

@@ -494,7 +494,7 @@ impl<K: Kernel> Core<K> {
             return Err(Errno::ESRCH);
         };
         self.affinity.hit(tid, &mut tracee.heat);
-        if tracee.role != Role::Profiled || tracee.retries.take(site, registers.sp()) {
+        if tracee.role != Role::Profiled || tracee.retries.take(site, &registers) {
             self.go_onward(tid, onward)?;
             return Ok(None);
         }
@@ -532,7 +532,7 @@ impl<K: Kernel> Core<K> {
                 registers.set_sp(registers.sp().plus(pop));
                 self.kernel.set_registers(tid, &registers)?;
                 if let Some(tracee) = self.tracees.get_mut(&tid) {
-                    tracee.retries.push(site, registers.sp());
+                    tracee.retries.push(site, registers);
                 }
                 Ok(())
             }

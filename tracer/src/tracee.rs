@@ -2,8 +2,8 @@
 //!
 //! Must not know: sites' bytes, what is profiled. State only; what a stop means is decided in `session`.
 
-use crate::addr::RemoteAddr;
 use crate::affinity::Heat;
+use crate::arch::Registers;
 use crate::ids::{Pid, SiteId, Tid, TraceeId};
 use crate::sys::Signal;
 
@@ -71,26 +71,28 @@ pub(crate) enum Onward {
 ///
 /// A signal that is delivered while a thread stands in a slot, before its instruction ran, makes the
 /// thread go back to the site; the handler returns there, and the breakpoint is hit a second time.
-/// Handlers nest, so these are a stack.
+/// Handlers nest, so these are a stack. A handler that returns brings back every register; one that jumps out
+/// leaves a thread that may come to the site again in the same frame, but hardly with the same numbers.
 #[derive(Debug, Default)]
-pub(crate) struct Retries(Vec<(SiteId, RemoteAddr)>);
+pub(crate) struct Retries(Vec<(SiteId, Registers)>);
 
 impl Retries {
-    /// The thread was sent back to `site` with this stack pointer.
-    pub(crate) fn push(&mut self, site: SiteId, sp: RemoteAddr) {
-        self.0.push((site, sp));
+    /// The thread was sent back to `site` with these registers.
+    pub(crate) fn push(&mut self, site: SiteId, registers: Registers) {
+        self.0.push((site, registers));
     }
 
     /// Whether this arrival is one that was seen before.
     ///
     /// Entries of frames that are gone (a handler that jumped out) are dropped: the stack has shrunk past them.
-    pub(crate) fn take(&mut self, site: SiteId, sp: RemoteAddr) -> bool {
-        while let Some((at, below)) = self.0.last().copied() {
-            if below > sp {
+    pub(crate) fn take(&mut self, site: SiteId, registers: &Registers) -> bool {
+        while let Some((at, before)) = self.0.last() {
+            if before.sp() > registers.sp() {
                 return false;
             }
+            let seen = *at == site && before.has_same_numbers(registers);
             self.0.pop();
-            if (at, below) == (site, sp) {
+            if seen {
                 return true;
             }
         }
@@ -101,29 +103,47 @@ impl Retries {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addr::RemoteAddr;
+    use crate::sys::scripted::registers;
 
     const SITE: SiteId = SiteId(1);
     const OTHER: SiteId = SiteId(2);
 
+    fn with_sp(sp: u64) -> Registers {
+        let mut registers = registers();
+        registers.set_sp(RemoteAddr(sp));
+        registers
+    }
+
     #[test]
     fn an_arrival_that_was_cut_short_is_known_once() {
         let mut retries = Retries::default();
-        assert!(!retries.take(SITE, RemoteAddr(0x1000)));
-        retries.push(SITE, RemoteAddr(0x1000));
-        assert!(!retries.take(OTHER, RemoteAddr(0x800)), "the handler's own lines");
+        assert!(!retries.take(SITE, &with_sp(0x1000)));
+        retries.push(SITE, with_sp(0x1000));
+        assert!(!retries.take(OTHER, &with_sp(0x800)), "the handler's own lines");
         assert!(
-            !retries.take(SITE, RemoteAddr(0x800)),
+            !retries.take(SITE, &with_sp(0x800)),
             "the handler calls the same function"
         );
-        assert!(retries.take(SITE, RemoteAddr(0x1000)));
-        assert!(!retries.take(SITE, RemoteAddr(0x1000)), "the loop comes round");
+        assert!(retries.take(SITE, &with_sp(0x1000)));
+        assert!(!retries.take(SITE, &with_sp(0x1000)), "the loop comes round");
     }
 
     #[test]
     fn a_handler_that_jumps_out_leaves_nothing_behind() {
         let mut retries = Retries::default();
-        retries.push(SITE, RemoteAddr(0x1000));
-        assert!(!retries.take(OTHER, RemoteAddr(0x2000)));
-        assert!(!retries.take(SITE, RemoteAddr(0x1000)));
+        retries.push(SITE, with_sp(0x1000));
+        assert!(!retries.take(OTHER, &with_sp(0x2000)));
+        assert!(!retries.take(SITE, &with_sp(0x1000)));
+    }
+
+    #[test]
+    fn an_arrival_with_other_numbers_is_another_one() {
+        let mut retries = Retries::default();
+        retries.push(SITE, with_sp(0x1000));
+        let mut other = with_sp(0x1000);
+        other.0.rdi = 7;
+        assert!(!retries.take(SITE, &other), "the handler has jumped out");
+        assert!(!retries.take(SITE, &with_sp(0x1000)), "and does not come back");
     }
 }

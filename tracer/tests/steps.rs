@@ -163,6 +163,49 @@ fn c039_every_register_is_as_it_was_behind_a_site() {
     }
 }
 
+const RECOVERING: &str = r#"
+/* The instruction of the site faults, with every signal blocked that may be: forced while it is blocked, SIGSEGV would
+   kill (force_sig_info_to_task, kernel/signal.c). The handler goes back to before the site, by siglongjmp. */
+#include <setjmp.h>
+__asm__(".text\n.globl touch\ntouch:\n.globl touch_site\ntouch_site:\n movb $1,(%rdi)\n ret\n");
+extern void touch(char *);
+static sigjmp_buf back;
+static int faults, wrong;
+static void handler(int s, siginfo_t *i, void *c) { faults++; hot(faults); siglongjmp(back, 1); }
+static unsigned long blocked(void) {
+    unsigned long set;
+    syscall(SYS_rt_sigprocmask, 0, 0, &set, 8);
+    return set;
+}
+int main(void) {
+    struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
+    sigaction(SIGSEGV, &action, 0);
+    sigset_t set;
+    sigfillset(&set);
+    int synchronous[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+    for (int i = 0; i < 6; i++) sigdelset(&set, synchronous[i]);
+    sigprocmask(SIG_SETMASK, &set, 0);
+    unsigned long mask = blocked();
+    char good, *page = mmap(0, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < 100; i++) {
+        if (sigsetjmp(back, 1) == 0) touch(page);
+        touch(&good);
+        wrong += blocked() != mask;
+    }
+    return faults == 100 && !wrong ? 3 : 9;
+}
+"#;
+
+#[test]
+fn c059_a_fault_under_a_site_is_recovered_from_with_every_other_signal_blocked() {
+    let recovering = program("recovering", RECOVERING);
+    for engine in BOTH {
+        let profile = recovering.profile_at(engine, &[], &["hot_site", "touch_site"]);
+        assert_eq!(profile.last, Some(Event::Ended(End::Exited(3))), "{engine:?}");
+        assert_eq!(profile.total(), 300, "{engine:?}");
+    }
+}
+
 const HANDLERS: &str = r#"
 /* Signals of all kinds come at sites; no handler may find the trap flag, in the state it returns to or in its own. */
 #include <sys/time.h>

@@ -24,7 +24,7 @@ mod turns;
 
 pub(crate) use act::{Act, Order};
 pub(crate) use memory::site_at;
-pub(crate) use player::{Life, Player};
+pub(crate) use player::{Life, Player, registers};
 pub(crate) use scene::Scene;
 
 use super::procfs::{Mapping, Seccomp, SignalSets};

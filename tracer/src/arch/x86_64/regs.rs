@@ -35,6 +35,16 @@ impl Registers {
         general.get(usize::from(number)).copied()
     }
 
+    /// Whether the numbers that a program computes with are those of `other`, its stack pointer among them.
+    ///
+    /// Not the flags: a fault leaves its resume flag in them (Intel SDM volume 3, 17.3.1.1).
+    pub(crate) fn has_same_numbers(&self, other: &Self) -> bool {
+        const GENERAL: std::ops::Range<u16> = 0..16;
+        GENERAL
+            .into_iter()
+            .all(|number| self.dwarf(number) == other.dwarf(number))
+    }
+
     pub(crate) fn set_pc(&mut self, pc: RemoteAddr) {
         self.0.rip = pc.0;
     }

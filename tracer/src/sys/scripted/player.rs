@@ -62,7 +62,8 @@ pub(crate) struct Player {
     pub(super) code: Option<i32>,
 }
 
-pub(super) fn registers() -> Registers {
+/// The registers of a thread that has done nothing yet.
+pub(crate) fn registers() -> Registers {
     // SAFETY: user_regs_struct is plain numbers, for which all zeros are a value.
     let mut regs = Registers(unsafe { std::mem::zeroed() });
     regs.set_pc(RemoteAddr(IDLE));
