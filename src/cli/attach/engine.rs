@@ -11,22 +11,18 @@ use lineprof::profile::Profile;
 use lineprof::profiler::{self, Observer, Progress, Settings, StopHandle, Target};
 use lineprof::source::SourceCache;
 
-use super::STOP;
 use super::word::Word;
+use super::{STOP, memory_killer};
 use crate::cli::hint::{self, Doing};
 use crate::cli::signals::{JobControl, Signals};
 use crate::cli::{FAILED, kept, notes};
-
-/// What the kernel's memory killer takes from this process's score (proc(5), oom_score_adj).
-const HARD_TO_KILL: &str = "-500";
 
 /// Traces until the process ends or the front asks for the end, or is gone.
 pub(crate) fn run(target: &Target, settings: &Settings) -> ExitCode {
     // A session of its own: no terminal's signals, and no shell's job control. It fails only for the leader of
     // a process group, which a child that was just started is not.
     let _is_leader = nix::unistd::setsid();
-    // Only the privileged may.
-    let _not_allowed = std::fs::write("/proc/self/oom_score_adj", HARD_TO_KILL);
+    memory_killer::go_late();
     let Ok(signals) = Signals::take(JobControl::Own) else {
         return ExitCode::from(FAILED);
     };

@@ -3,22 +3,26 @@
 //! Must not know: ptrace. It may be killed at any moment.
 
 use std::io::{BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
 use lineprof::select::Selection;
 use lineprof::source::SourceCache;
 
-use super::STOP;
 use super::word::Word;
+use super::{STOP, memory_killer};
 use crate::cli::args::Writing;
 use crate::cli::hint::{self, Failure};
 use crate::cli::output::Destination;
 use crate::cli::signals::{JobControl, Signals};
 use crate::cli::{notes, profile};
 
-/// What the kernel's memory killer adds to this process's score, so that it goes before the engine does
-/// (proc(5), oom_score_adj).
-const SPARE_THE_ENGINE: &str = "500";
+/// After the death of an engine that could do nothing about it.
+const BREAKPOINTS_LEFT: &str =
+    "its breakpoints are left in the process, which dies at the next one that it comes to: start it anew";
+/// After the end of an engine that failed: a session gives its process back however it is left.
+const GIVEN_BACK: &str =
+    "the process was given back and goes on; please report this as a bug, with what is said above";
 
 /// Attaches by an engine of its own, and writes the report.
 pub(crate) fn run(writing: &Writing, selection: &Selection, to: &Destination) -> ExitCode {
@@ -39,8 +43,8 @@ pub(crate) fn run(writing: &Writing, selection: &Selection, to: &Destination) ->
             .say();
         }
     };
-    // Without it the engine is as likely to go first as this process.
-    let _best_effort = std::fs::write("/proc/self/oom_score_adj", SPARE_THE_ENGINE);
+    // Not before: the engine would inherit it.
+    memory_killer::go_early();
     if let Some(to_engine) = engine.stdin.take() {
         signals.stop(Box::new(move || stop(to_engine)));
     }
@@ -53,9 +57,10 @@ pub(crate) fn run(writing: &Writing, selection: &Selection, to: &Destination) ->
         Some(Word::Failed(failure)) => failure.say(),
         Some(Word::Selected { .. } | Word::Unmatched { .. } | Word::Loaded { .. } | Word::Running { .. })
         | None => {
+            let killed = ended.as_ref().is_ok_and(|status| status.signal().is_some());
             let how = ended.map_or_else(|error| hint::reason(&error), |status| status.to_string());
             Failure::new(format!("the tracing process has ended without a report: {how}"))
-                .hint("the profiled process may have died with it; a report made so far is shown by `lineprof report`")
+                .hint(if killed { BREAKPOINTS_LEFT } else { GIVEN_BACK })
                 .say()
         }
     }

@@ -14,6 +14,7 @@
 
 mod engine;
 mod front;
+mod memory_killer;
 mod word;
 
 pub(crate) use engine::run as run_engine;
