@@ -90,6 +90,15 @@ fn symbol(path: &Path, name: &str) -> u64 {
 }
 
 impl Program {
+    /// A program that was compiled before.
+    pub(crate) fn at(path: PathBuf, site_offset: u64) -> Program {
+        Program { path, site_offset }
+    }
+
+    pub(crate) fn site_offset(&self) -> u64 {
+        self.site_offset
+    }
+
     /// From one symbol to another.
     pub(crate) fn distance(&self, from: &str, to: &str) -> i64 {
         symbol(&self.path, to).cast_signed() - symbol(&self.path, from).cast_signed()
