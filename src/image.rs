@@ -56,6 +56,7 @@ mod tests {
                 end: RemoteAddr(end),
             },
             executable,
+            writable: false,
             shared: false,
             offset,
             device: (8, 1),

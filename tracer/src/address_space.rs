@@ -26,6 +26,14 @@ pub enum Engine {
     InPlace,
 }
 
+/// Whether a site could be lifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifted {
+    Lifted,
+    /// Its program has put other code there since it was hit.
+    Rewritten,
+}
+
 /// Two sites further apart than this get slots of their own.
 const CLUSTER: u64 = 1 << 30;
 
@@ -64,11 +72,12 @@ impl AddressSpace {
             .collect();
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
-            let inside = code.iter().any(|m| m.range.contains(request.address));
-            answers.push(if inside {
-                self.plant_one(kernel, by, request)
-            } else {
-                Err(Refused::NotCode)
+            let there = code.iter().find(|m| m.range.contains(request.address));
+            answers.push(match there {
+                // The program may write other operands there: a copy would not have them.
+                Some(mapping) if mapping.writable => self.plant_one(kernel, by, request, Way::InPlace),
+                Some(_) => self.plant_one(kernel, by, request, Way::Open),
+                None => Err(Refused::NotCode),
             });
         }
         answers
@@ -79,6 +88,7 @@ impl AddressSpace {
         kernel: &mut K,
         by: Tid,
         request: &SiteRequest,
+        way: Way,
     ) -> Result<SiteId, Refused> {
         if let Some(id) = self.sites.at(request.address) {
             return Ok(id);
@@ -102,15 +112,15 @@ impl AddressSpace {
                 Refused::Changed
             });
         }
+        let original = request.instruction.clone();
         // The program's own breakpoint traps by itself.
-        let mut way = Way::Own;
-        if memory[0] != BREAKPOINT {
-            way = Way::Open;
-            if kernel.write_memory(by, request.address, &[BREAKPOINT]).is_err() {
-                return Err(Refused::WriteRefused);
-            }
+        if memory[0] == BREAKPOINT {
+            return Ok(self.sites.add(request.address, original, Way::Own));
         }
-        Ok(self.sites.add(request.address, request.instruction.clone(), way))
+        if kernel.write_memory(by, request.address, &[BREAKPOINT]).is_err() {
+            return Err(Refused::WriteRefused);
+        }
+        Ok(self.sites.add(request.address, original, way))
     }
 
     /// Puts the original bytes back wherever ours still stand; `by` is a thread with this memory or a copy of it.
@@ -123,7 +133,7 @@ impl AddressSpace {
     /// ESRCH when `by` has no memory any more.
     pub(crate) fn restore<K: Kernel>(&self, kernel: &mut K, by: Tid) -> Answer<Vec<RemoteAddr>> {
         for site in self.sites.armed() {
-            if holds_breakpoint(kernel, by, site.address)? {
+            if self.holds_breakpoint(kernel, by, site)? {
                 match kernel.write_memory(by, site.address, &site.original[..1]) {
                     Err(Errno::ESRCH) => return Err(Errno::ESRCH),
                     Err(errno) => {
@@ -135,7 +145,7 @@ impl AddressSpace {
         }
         let mut left = Vec::new();
         for site in self.sites.armed() {
-            if holds_breakpoint(kernel, by, site.address)? {
+            if self.holds_breakpoint(kernel, by, site)? {
                 left.push(site.address);
             }
         }
@@ -146,7 +156,14 @@ impl AddressSpace {
     ///
     /// A thread that passes in this moment passes unseen, so this is for where nothing else tells.
     pub(crate) fn is_shared<K: Kernel>(&self, kernel: &mut K, one: Tid, other: Tid) -> Answer<bool> {
-        let Some(site) = self.sites.armed().next() else {
+        let mut ours = None;
+        for site in self.sites.armed() {
+            if self.holds_breakpoint(kernel, other, site)? {
+                ours = Some(site);
+                break;
+            }
+        }
+        let Some(site) = ours else {
             return Ok(false);
         };
         kernel.write_memory(other, site.address, &site.original[..1])?;
@@ -157,15 +174,46 @@ impl AddressSpace {
         Ok(seen[0] != BREAKPOINT)
     }
 
-    /// Lifts one site for a step.
-    pub(crate) fn lift<K: Kernel>(&self, kernel: &mut K, by: Tid, id: SiteId) -> Answer<()> {
-        let site = self.sites.get(id);
-        kernel.write_memory(by, site.address, &site.original[..1])
+    /// Whether our byte stands at a site still.
+    ///
+    /// The program may have put other operands behind it, but nothing but breakpoints in the place of an instruction
+    /// of several bytes is a filling of its own.
+    fn holds_breakpoint<K: Kernel>(&self, kernel: &mut K, by: Tid, site: &BreakpointSite) -> Answer<bool> {
+        let mut bytes = [0; MAX_INSTRUCTION];
+        let bytes = &mut bytes[..site.original.len()];
+        let read = match kernel.read_memory(by, site.address, bytes) {
+            Ok(read) => read,
+            Err(Errno::ESRCH) => return Err(Errno::ESRCH),
+            // Unmapped meanwhile.
+            Err(_) => return Ok(false),
+        };
+        let Some((first, rest)) = bytes[..read].split_first_mut() else {
+            return Ok(false);
+        };
+        self.sites.mask(site.address.plus(1), rest);
+        let filled = !rest.is_empty() && rest.iter().all(|byte| *byte == BREAKPOINT);
+        Ok(*first == BREAKPOINT && !filled)
     }
 
-    /// Plants a lifted site again.
+    /// Lifts one site for a step.
+    pub(crate) fn lift<K: Kernel>(&self, kernel: &mut K, by: Tid, id: SiteId) -> Answer<Lifted> {
+        let site = self.sites.get(id);
+        if !self.holds_breakpoint(kernel, by, site)? {
+            return Ok(Lifted::Rewritten);
+        }
+        kernel.write_memory(by, site.address, &site.original[..1])?;
+        Ok(Lifted::Lifted)
+    }
+
+    /// Plants a lifted site again, unless the program has put other code there meanwhile.
     pub(crate) fn plant_again<K: Kernel>(&self, kernel: &mut K, by: Tid, id: SiteId) -> Answer<()> {
-        kernel.write_memory(by, self.sites.get(id).address, &[BREAKPOINT])
+        let site = self.sites.get(id);
+        let mut byte = [0];
+        kernel.read_memory(by, site.address, &mut byte)?;
+        if byte[0] != site.original[0] {
+            return Ok(());
+        }
+        kernel.write_memory(by, site.address, &[BREAKPOINT])
     }
 
     /// How the instruction under `id` is run. The first hit decides for all sites planted so far.
@@ -262,16 +310,6 @@ impl AddressSpace {
     /// Whether any thread can be in a scratch.
     pub(crate) fn has_scratch(&self) -> bool {
         !self.scratches.is_empty()
-    }
-}
-
-fn holds_breakpoint<K: Kernel>(kernel: &mut K, by: Tid, at: RemoteAddr) -> Answer<bool> {
-    let mut byte = [0];
-    match kernel.read_memory(by, at, &mut byte) {
-        Ok(read) => Ok(read == 1 && byte[0] == BREAKPOINT),
-        Err(Errno::ESRCH) => Err(Errno::ESRCH),
-        // Unmapped meanwhile.
-        Err(_) => Ok(false),
     }
 }
 

@@ -10,6 +10,7 @@
 //! others fail with EINTR (measured). One that wakes up by itself within the step could pass the
 //! lifted site unseen; it never runs a changed instruction.
 
+use crate::address_space::Lifted;
 use crate::arch::{SteppingHazard, stepping_hazard};
 use crate::decode::{Stop, decode};
 use crate::ids::{Pid, SiteId, Tid};
@@ -176,7 +177,10 @@ impl<K: Kernel> Core<K> {
     }
 
     fn step_lifted(&mut self, tid: Tid, site: SiteId) -> Answer<Stepped> {
-        self.space.lift(&mut self.kernel, tid, site)?;
+        if self.space.lift(&mut self.kernel, tid, site)? == Lifted::Rewritten {
+            // What stands there now runs when the thread goes on.
+            return Ok(Stepped::Done);
+        }
         let stepped = self.step(tid, site);
         match self.space.plant_again(&mut self.kernel, tid, site) {
             Ok(()) => stepped,

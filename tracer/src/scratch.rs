@@ -154,6 +154,7 @@ mod tests {
                 end: RemoteAddr(end),
             },
             executable: true,
+            writable: false,
             shared: false,
             offset: 0,
             device: (0, 0),

@@ -53,6 +53,82 @@ fn ask(target: &mut Target, command: u8) -> String {
     target.line()
 }
 
+const REWRITES: &str = r#"
+/* Another function of the same shape: 81 c3 and another number. */
+__asm__(".text\n.globl other\nother:\n push %rbx\n mov %rdi,%rbx\n .byte 0x81,0xc3,0x08,0x07,0x06,0x05\n"
+        " mov %rbx,%rax\n pop %rbx\n ret\nother_end:\n");
+extern unsigned char other[], other_end[];
+extern unsigned char hot_code[] __asm__("hot");
+static void protect(int how) {
+    unsigned long page = (unsigned long)hot_code & ~4095ul;
+    if (mprotect((void *)page, 8192, how)) _exit(7);
+}
+int main(int argc, char **argv) {
+    unsigned char first[64], now[64];
+    size_t length = other_end - other;
+    unsigned long added = 0x01020304;
+    memcpy(first, hot_code, length);
+    if (argc > 1) protect(PROT_READ | PROT_WRITE | PROT_EXEC);
+    say("ready");
+    for (char c; read(0, &c, 1) > 0;) {
+        if (argc == 1 && c != 'c') protect(PROT_READ | PROT_WRITE | PROT_EXEC);
+        if (c == 'o') memcpy(hot_code, other, length), added = 0x05060708;
+        if (c == 'b') memcpy(hot_code, first, length), added = 0x01020304;
+        if (c == 'f') memset(hot_code, 0xcc, length), added = 0;
+        if (c == 'n') added++, memcpy(hot_site + 2, &added, 4);
+        if (argc == 1 && c != 'c') protect(PROT_READ | PROT_EXEC);
+        if (c == 'c')
+            for (unsigned long i = 0; i < 10; i++) if (hot(i) != (uint32_t)(i + added)) _exit(9);
+        say("done");
+    }
+    return 3;
+}
+"#;
+
+#[test]
+fn c046_a_function_that_its_program_rewrites_is_the_programs() {
+    let rewrites = program("rewrites", REWRITES);
+    for engine in BOTH {
+        // Rewritten, filled, put back: what stands there in the end is what the program put there.
+        for (commands, byte, hits) in [
+            (&b"coc"[..], [0x81, 0xC3, 8, 7], 10),
+            (b"oc", [0x81, 0xC3, 8, 7], 0),
+            (b"cf", [0xCC; 4], 10),
+            (b"cocbc", [0x81, 0xC3, 4, 3], 10),
+        ] {
+            let mut target = rewrites.start(&[]);
+            let session = Attached::to(&target, &rewrites, engine);
+            for command in commands {
+                assert_eq!(ask(&mut target, *command), "done", "{engine:?}");
+            }
+            let (site, seen) = session.end();
+            assert_eq!(target.bytes(site.address, 4), byte, "{engine:?}");
+            assert_eq!(seen, hits, "{engine:?}");
+            if !commands.contains(&b'f') {
+                assert_eq!(ask(&mut target, b'c'), "done", "{engine:?}");
+            }
+            assert_eq!(target.finish().1, Some(3), "{engine:?}");
+        }
+    }
+}
+
+#[test]
+fn c046_code_that_its_program_may_write_runs_as_it_stands() {
+    let rewrites = program("rewrites_at_will", REWRITES);
+    for engine in BOTH {
+        let mut target = rewrites.start(&["writable"]);
+        let session = Attached::to(&target, &rewrites, engine);
+        for command in b"cncncn" {
+            assert_eq!(ask(&mut target, *command), "done", "{engine:?}");
+        }
+        let (site, hits) = session.end();
+        assert_eq!(target.bytes(site.address, 4), [0x81, 0xC3, 7, 3], "{engine:?}");
+        assert_eq!(hits, 30, "{engine:?}");
+        assert_eq!(ask(&mut target, b'c'), "done", "{engine:?}");
+        assert_eq!(target.finish().1, Some(3), "{engine:?}");
+    }
+}
+
 const READS_ITSELF: &str = r#"
 extern unsigned char __executable_start[];
 int main(void) {

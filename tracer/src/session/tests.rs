@@ -4,6 +4,7 @@ mod children;
 mod detach;
 mod interleavings;
 mod own_breakpoints;
+mod rewritten;
 mod stepping;
 mod turns;
 

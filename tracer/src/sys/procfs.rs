@@ -19,6 +19,8 @@ pub struct Mapping {
     pub range: RemoteRange,
     /// Whether the processor may execute it.
     pub executable: bool,
+    /// Whether the program may write to it.
+    pub writable: bool,
     /// Whether writes to it go to the file and to other processes.
     pub shared: bool,
     /// Where in the file it begins, in bytes.
@@ -105,6 +107,7 @@ fn parse_mapping(line: &[u8]) -> Option<Mapping> {
     Some(Mapping {
         range: RemoteRange { start, end },
         executable: permissions.get(2) == Some(&b'x'),
+        writable: permissions.get(1) == Some(&b'w'),
         shared: permissions.get(3) == Some(&b's'),
         offset,
         device,
@@ -228,7 +231,7 @@ mod tests {
         let mapping = parse_mapping(line).expect("a mapping");
         assert_eq!(mapping.range.start, RemoteAddr(0x7f_1000));
         assert_eq!(mapping.range.end, RemoteAddr(0x7f_3000));
-        assert!(mapping.executable && !mapping.shared);
+        assert!(mapping.executable && !mapping.writable && !mapping.shared);
         assert_eq!(
             (mapping.offset, mapping.inode, mapping.device),
             (0x1000, 4711, (0xfd, 1))
@@ -240,7 +243,7 @@ mod tests {
     fn anonymous_memory_has_no_path_and_broken_lines_are_skipped() {
         let mapping = parse_mapping(b"10000-20000 rw-s 00000000 00:00 0 ").expect("a mapping");
         assert_eq!(mapping.path, PathBuf::new());
-        assert!(mapping.shared && !mapping.executable);
+        assert!(mapping.shared && mapping.writable && !mapping.executable);
         for broken in [&b""[..], b"10000", b"x-y r-xp 0 0:0 0", b"1-2 r-xp 0 00 0"] {
             assert_eq!(parse_mapping(broken), None);
         }

@@ -181,6 +181,7 @@ impl Kernel for Scene {
                 end: RemoteAddr(start + length),
             },
             executable: true,
+            writable: false,
             shared: false,
             offset: 0,
             device: (8, 1),

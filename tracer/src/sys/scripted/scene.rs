@@ -108,6 +108,11 @@ impl Scene {
         self
     }
 
+    /// The program puts other code in the place of its `number`th instruction.
+    pub(crate) fn rewrite(&mut self, number: u64, code: &[u8]) {
+        put(&mut self.memories[0], site_at(number), code);
+    }
+
     pub(crate) fn handler(mut self, tid: i32, signal: i32, acts: Vec<Act>) -> Self {
         self.thread(Tid(tid)).handlers.insert(signal, acts);
         self
