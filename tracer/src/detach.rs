@@ -179,6 +179,7 @@ impl<K: Kernel> Core<K> {
                 if self.tracees.get(&tid).is_none_or(|t| t.role == Role::Copy) {
                     self.space.restore(&mut self.kernel, tid)?;
                 }
+                self.call_again(tid)?;
                 self.leave_scratch(tid)?;
                 self.let_go(tid, Signal::NONE)
             }

@@ -129,6 +129,11 @@ impl<K: Kernel> Core<K> {
                         tracee.state = State::Stopped;
                     }
                     held.push(other);
+                    match self.call_again(other) {
+                        // Killed while it was held: its end will be reported.
+                        Ok(()) | Err(Errno::ESRCH) => {}
+                        Err(errno) => return Err(errno),
+                    }
                 }
                 // Its own stop comes first; the one asked for is reported once it goes on.
                 Stop::Signal(_)

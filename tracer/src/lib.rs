@@ -43,6 +43,7 @@ mod event;
 mod handle;
 mod ids;
 mod in_place;
+mod interrupted;
 mod launch;
 mod parked;
 mod recent;

@@ -349,6 +349,7 @@ impl<K: Kernel> Core<K> {
             return self.act_on_stranger(tid, status, stop);
         };
         let (id, role, unborn) = (tracee.id, tracee.role, tracee.state == State::Unborn);
+        let listened = tracee.state == State::Listening;
         tracee.state = if stop == Stop::Exiting {
             State::Ending
         } else {
@@ -358,7 +359,12 @@ impl<K: Kernel> Core<K> {
             Stop::Signal(signal) => self.act_on_signal(tid, signal),
             Stop::SystemCall => self.resume(tid, Go::On, Signal::NONE).map(|()| None),
             Stop::Pause if unborn => self.begin(tid).map(|()| None),
-            Stop::Pause => self.resume(tid, Go::On, Signal::NONE).map(|()| None),
+            // At the end of a group-stop calls end with EINTR without us as well.
+            Stop::Pause if listened => self.resume(tid, Go::On, Signal::NONE).map(|()| None),
+            Stop::Pause => {
+                self.call_again(tid)?;
+                self.resume(tid, Go::On, Signal::NONE).map(|()| None)
+            }
             // A child may be stopped by a signal to its group before its own first stop is seen.
             Stop::Group(_) if unborn && role == Role::Copy => self.begin(tid).map(|()| None),
             Stop::Group(signal) => {

@@ -3,6 +3,7 @@
 mod children;
 mod detach;
 mod interleavings;
+mod interrupted;
 mod own_breakpoints;
 mod rewritten;
 mod stepping;

@@ -53,6 +53,8 @@ pub(crate) struct SignalSets {
     pub(crate) ignored: u64,
     /// The process has a handler for them.
     pub(crate) caught: u64,
+    /// They have come for the thread or its process and were not taken yet.
+    pub(crate) pending: u64,
 }
 
 /// The system's answer as an errno.
@@ -185,6 +187,7 @@ pub(crate) fn signal_sets(tid: Tid) -> Answer<SignalSets> {
         blocked: set("SigBlk")?,
         ignored: set("SigIgn")?,
         caught: set("SigCgt")?,
+        pending: set("SigPnd")? | set("ShdPnd")?,
     })
 }
 

@@ -203,6 +203,8 @@ impl Kernel for Scene {
         self.enter();
         let answer = self.thread_mut(tid).map(|t| SignalSets {
             blocked: t.mask,
+            caught: t.handlers.keys().fold(0, |set, signal| set | 1 << (signal - 1)),
+            pending: t.pending.iter().fold(0, |set, signal| set | 1 << (signal - 1)),
             ..SignalSets::default()
         });
         self.log(format!("signal_sets({tid})"), answer)

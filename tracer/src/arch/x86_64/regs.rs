@@ -2,6 +2,7 @@
 //!
 //! Must not know: how they are read or written (`sys`), nor what a session does with them.
 
+use super::SYSCALL_INSTRUCTION;
 use crate::addr::RemoteAddr;
 use std::fmt;
 
@@ -75,11 +76,53 @@ impl Registers {
         regs
     }
 
+    /// The registers before the system call that has just ended with EINTR, when to run it again is no other than to run it.
+    ///
+    /// Source: syscall(2), the x86-64 row; `arch_do_signal_or_restart` (arch/x86/kernel/signal.c) restarts calls so.
+    pub(crate) fn before_interrupted_call(&self) -> Option<Self> {
+        let number = self.0.orig_rax.cast_signed();
+        if self.syscall_result() != -i64::from(libc::EINTR) || !END_WITH_EINTR.contains(&number) {
+            return None;
+        }
+        let mut before = *self;
+        before.0.rip = self.0.rip.wrapping_sub(SYSCALL_INSTRUCTION.len() as u64);
+        before.0.rax = self.0.orig_rax;
+        before.0.orig_rax = u64::MAX;
+        Some(before)
+    }
+
     /// What the system call just left in the result register: a value, or minus an errno.
     pub(crate) fn syscall_result(&self) -> i64 {
         self.0.rax.cast_signed()
     }
 }
+
+/// System calls that end with EINTR without a handler, and have done nothing then.
+///
+/// Source: signal(7). Those on sockets do so with a timeout, `read` and `write` among them. Not `close`: it has closed.
+const END_WITH_EINTR: [i64; 21] = [
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_rt_sigtimedwait,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_connect,
+    libc::SYS_io_getevents,
+    libc::SYS_io_uring_enter,
+];
 
 impl fmt::Debug for Registers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
