@@ -16,7 +16,8 @@ use nix::unistd::Pid;
 use std::path::Path;
 use std::process::Command;
 use support::{
-    Engine, Finished, Lineprof, Program, Report, Running, attached, served, serving, serving_by, tracers,
+    Engine, Finished, Lineprof, Program, Report, Running, attached, engine_of, served, serving, serving_by,
+    tracers,
 };
 
 fn on_request() -> Running {
@@ -33,25 +34,6 @@ fn change(pid: Pid, which: WaitPidFlag) -> WaitStatus {
 /// The end that a child has come to, its pipes being open still.
 fn end(process: &Running) -> WaitStatus {
     change(process.pid(), WaitPidFlag::WEXITED)
-}
-
-/// A number of /proc/PID/status.
-fn status_number(pid: &str, field: &str) -> i32 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    value
-        .and_then(|v| v.trim().parse().ok())
-        .expect("a status has it")
-}
-
-/// The process that traces `target`.
-fn engine_of(target: &Running) -> Pid {
-    // The tracer is a thread.
-    let threads = tracers(target);
-    let first = threads.first().expect("it is traced");
-    Pid::from_raw(status_number(first, "Tgid"))
 }
 
 /// The child of `lineprof` that runs the file `program`.

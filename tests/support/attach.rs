@@ -73,3 +73,22 @@ pub(crate) fn tracers(process: &Running) -> Vec<String> {
     }
     found
 }
+
+/// A number of /proc/PID/status.
+fn status_number(pid: &str, field: &str) -> i32 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    value
+        .and_then(|v| v.trim().parse().ok())
+        .expect("a status has it")
+}
+
+/// The process that traces `target`.
+pub(crate) fn engine_of(target: &Running) -> Pid {
+    // The tracer is a thread.
+    let threads = tracers(target);
+    let first = threads.first().expect("it is traced");
+    Pid::from_raw(status_number(first, "Tgid"))
+}

@@ -22,7 +22,9 @@ mod program;
 mod report;
 mod run;
 
-pub(crate) use attach::{attach, attach_to, attached, attached_by, served, serving, serving_by, tracers};
+pub(crate) use attach::{
+    attach, attach_to, attached, attached_by, engine_of, served, serving, serving_by, tracers,
+};
 pub(crate) use build::{Binary, build_dir, compile};
 pub(crate) use lineprof::{Engine, Lineprof};
 pub(crate) use program::{Annotation, Exit, Expected, Program, programs_on_disk, testprogs};

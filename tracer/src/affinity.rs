@@ -38,13 +38,22 @@ pub enum Pinning {
 }
 
 /// How often a thread has hit of late.
+///
+/// What it counts in is made with the thread: a hit allocates nothing.
 #[derive(Debug, Default)]
-pub(crate) enum Heat {
+pub(crate) struct Heat {
+    degree: Degree,
+    /// Hits while it was bound, for the janitor, which holds it too for as long.
+    hits: Arc<AtomicU64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Degree {
     /// Not often enough to bind it.
     #[default]
     Cool,
-    /// Bound; the janitor reads the count.
-    Pinned(Arc<AtomicU64>),
+    /// Bound.
+    Pinned,
 }
 
 /// The bound threads of one session.
@@ -142,16 +151,16 @@ impl Affinity {
 
     /// A thread has hit a site.
     pub(crate) fn hit(&mut self, tid: Tid, heat: &mut Heat) {
-        match heat {
-            Heat::Pinned(hits) => {
+        match heat.degree {
+            Degree::Pinned => {
                 // The janitor takes its own count away when it lets the thread go.
-                if Arc::strong_count(hits) == 1 {
-                    *heat = Heat::default();
+                if Arc::strong_count(&heat.hits) == 1 {
+                    heat.degree = Degree::Cool;
                 } else {
-                    hits.fetch_add(1, Ordering::Relaxed);
+                    heat.hits.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Heat::Cool => {
+            Degree::Cool => {
                 self.hits += 1;
                 if self.hits < HOT_HITS || self.pinning == Pinning::Never {
                     return;
@@ -159,15 +168,15 @@ impl Affinity {
                 let now = pin::now_ns();
                 let hot = now.saturating_sub(self.window_began_ns) < HOT_WINDOW_NS;
                 (self.hits, self.window_began_ns) = (0, now);
-                if hot && let Some(counter) = self.pin(tid) {
-                    *heat = Heat::Pinned(counter);
+                if hot && self.pin(tid, &heat.hits).is_some() {
+                    heat.degree = Degree::Pinned;
                 }
             }
         }
     }
 
     /// Binds a thread to the tracer's processor; `None` where that is not possible.
-    fn pin(&mut self, tid: Tid) -> Option<Arc<AtomicU64>> {
+    fn pin(&mut self, tid: Tid, hits: &Arc<AtomicU64>) -> Option<()> {
         let mask = pin::cpus(tid).ok()?;
         let mut pinned = self.shared.lock();
         let cpu = match &pinned.home {
@@ -187,7 +196,6 @@ impl Affinity {
             pin::set_cpus(Tid(0), &ours).ok()?;
             pinned.home = Some(home);
         }
-        let hits = Arc::new(AtomicU64::new(0));
         if pin::set_cpus(tid, &ours).is_err() {
             pinned.release_where(|_| false);
             return None;
@@ -195,13 +203,13 @@ impl Affinity {
         pinned.threads.push(PinnedThread {
             tid,
             mask,
-            hits: Arc::clone(&hits),
-            seen: 0,
+            hits: Arc::clone(hits),
+            seen: hits.load(Ordering::Relaxed),
         });
         drop(pinned);
         self.start_janitor();
         self.shared.changed.notify_one();
-        Some(hits)
+        Some(())
     }
 
     fn start_janitor(&mut self) {

@@ -16,9 +16,10 @@ use crate::decode::{Stop, decode};
 use crate::ids::{Pid, SiteId, Tid};
 use crate::session::Core;
 use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
-use crate::tracee::State;
+use crate::tracee::{State, Tracee};
 use crate::trap_setting::Allowed;
 use nix::errno::Errno;
+use std::ops::Bound;
 
 /// The trap flag in the flags register (Intel SDM volume 1, 3.4.3).
 const TRAP_FLAG: u64 = 1 << 8;
@@ -51,12 +52,13 @@ impl<K: Kernel> Core<K> {
                 Allowed::NoCalls
             },
         )?;
-        let mut held = Vec::new();
+        // Kept from step to step: a step allocates nothing.
+        let mut held = std::mem::take(&mut self.held);
         let stepped = match self.hold_others(tid, &mut held) {
             Ok(()) => self.step_lifted(tid, site),
             Err(errno) => Err(errno),
         };
-        for other in held {
+        for other in held.drain(..) {
             // It was killed while it was held, and its next stop is here already.
             if self.parked.holds(other) {
                 continue;
@@ -67,6 +69,7 @@ impl<K: Kernel> Core<K> {
                 Err(errno) => return Err(errno),
             }
         }
+        self.held = held;
         match stepped? {
             Stepped::Done => {
                 if !enters_kernel {
@@ -101,16 +104,9 @@ impl<K: Kernel> Core<K> {
             }
         }
         self.parked.let_ends_go(&mut self.kernel)?;
-        let running = |(other, t): &(&Tid, &crate::tracee::Tracee)| {
-            **other != tid && t.state == State::Running && !self.parked.holds(**other)
-        };
-        let others: Vec<_> = self
-            .tracees
-            .iter()
-            .filter(running)
-            .map(|(t, tracee)| (*t, tracee.process))
-            .collect();
-        for (other, process) in others {
+        let mut last = Tid(0);
+        while let Some((other, process)) = self.next_that_runs(last, tid) {
+            last = other;
             if self.may_wait_for_child(other) || self.kernel.activity(process, other) != Ok(Activity::Running)
             {
                 continue;
@@ -146,6 +142,16 @@ impl<K: Kernel> Core<K> {
             }
         }
         Ok(())
+    }
+
+    /// The first behind `last` that runs as far as is known, other than `tid`.
+    fn next_that_runs(&self, last: Tid, tid: Tid) -> Option<(Tid, Pid)> {
+        let behind = self.tracees.range((Bound::Excluded(last), Bound::Unbounded));
+        let running = |(other, tracee): (&Tid, &Tracee)| {
+            let runs = *other != tid && tracee.state == State::Running && !self.parked.holds(*other);
+            runs.then_some((*other, tracee.process))
+        };
+        behind.filter_map(running).next()
     }
 
     /// The next stop of `other`; whatever else is reported before it is parked.

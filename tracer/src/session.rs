@@ -53,6 +53,8 @@ pub(crate) struct Core<K: Kernel> {
     /// Stops that were reaped while another thread was waited for.
     pub(crate) parked: Parked,
     pub(crate) early: BTreeMap<Tid, RawStatus>,
+    /// Threads held while another steps: none between two steps.
+    pub(crate) held: Vec<Tid>,
     /// Processes whose first stop was acted on before their parent told of them.
     pub(crate) met: HashSet<Tid>,
     /// The thread whose event the client is looking at.
@@ -93,6 +95,7 @@ impl<K: Kernel> Core<K> {
             tracees: BTreeMap::new(),
             parked: Parked::default(),
             early: BTreeMap::new(),
+            held: Vec::new(),
             met: HashSet::new(),
             current: None,
             affinity: Affinity::new(options.pinning),

@@ -7,10 +7,11 @@ use super::{Activity, Answer};
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::ids::{Pid, Tid};
 use nix::errno::Errno;
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read};
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 /// One line of /proc/PID/maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,30 +131,74 @@ pub(crate) fn threads(pid: Pid) -> Answer<Vec<Tid>> {
         .collect())
 }
 
-/// A field of /proc/TID/status, without its name and the blanks around it.
-pub(crate) fn status_field(tid: Tid, name: &str) -> Answer<Option<String>> {
-    Ok(field_of(&read(&format!("/proc/{tid}/status"))?, name))
+/// A path below /proc, made without an allocation: the stop path has none.
+struct ProcPath {
+    bytes: [u8; 64],
+    length: usize,
 }
 
-fn field_of(status: &[u8], name: &str) -> Option<String> {
+impl ProcPath {
+    fn new(path: std::fmt::Arguments<'_>) -> Self {
+        let mut bytes = [0; 64];
+        let mut rest = &mut bytes[..];
+        // Two numbers and some words: it fits, and a path that was cut off names nothing.
+        let _fits = rest.write_fmt(path);
+        let length = 64 - rest.len();
+        Self { bytes, length }
+    }
+}
+
+impl AsRef<Path> for ProcPath {
+    fn as_ref(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.bytes[..self.length]))
+    }
+}
+
+/// What `parse` makes of /proc/TID/status, which is read without an allocation where it is no longer than most.
+fn with_status<T>(tid: Tid, parse: impl FnOnce(&[u8]) -> T) -> Answer<T> {
+    let path = ProcPath::new(format_args!("/proc/{tid}/status"));
+    let mut file = fs::File::open(&path).map_err(|e| gone_or(&e))?;
+    let mut text = [0; 8192];
+    let mut length = 0;
+    while length < text.len() {
+        match file.read(&mut text[length..]).map_err(|e| gone_or(&e))? {
+            0 => return Ok(parse(&text[..length])),
+            read => length += read,
+        }
+    }
+    // A user may have thousands of groups (proc(5), Groups).
+    Ok(parse(&fs::read(&path).map_err(|e| gone_or(&e))?))
+}
+
+/// A field of /proc/TID/status, without its name and the blanks around it.
+pub(crate) fn status_field(tid: Tid, name: &str) -> Answer<Option<String>> {
+    with_status(tid, |status| {
+        field_of(status, name).map(|value| String::from_utf8_lossy(value).into_owned())
+    })
+}
+
+fn field_of<'a>(status: &'a [u8], name: &str) -> Option<&'a [u8]> {
     // The command's name stands in the first line; the kernel escapes newlines in it.
     status.split(|b| *b == b'\n').find_map(|line| {
         let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
-        Some(String::from_utf8_lossy(value).trim().to_owned())
+        Some(value.trim_ascii())
     })
+}
+
+/// The number in a field.
+fn number_of<T: std::str::FromStr>(status: &[u8], name: &str) -> Option<T> {
+    std::str::from_utf8(field_of(status, name)?).ok()?.parse().ok()
 }
 
 /// The thread group of a thread.
 pub(crate) fn process_of(tid: Tid) -> Answer<Pid> {
-    let tgid = status_field(tid, "Tgid")?.and_then(|v| v.parse().ok());
+    let tgid = with_status(tid, |status| number_of(status, "Tgid"))?;
     tgid.map(Pid).ok_or(Errno::ESRCH)
 }
 
 /// The tracer of a thread, if it has one, and that tracer's name.
 pub(crate) fn tracer_of(tid: Tid) -> Answer<Option<(Pid, String)>> {
-    let tracer = status_field(tid, "TracerPid")?
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(0);
+    let tracer = with_status(tid, |status| number_of(status, "TracerPid"))?.unwrap_or(0);
     if tracer == 0 {
         return Ok(None);
     }
@@ -166,36 +211,40 @@ pub(crate) fn tracer_of(tid: Tid) -> Answer<Option<(Pid, String)>> {
 
 /// What stands in front of a thread's system calls.
 pub(crate) fn seccomp(tid: Tid) -> Answer<Seccomp> {
-    let status = read(&format!("/proc/{tid}/status"))?;
-    let number = |name| field_of(&status, name).and_then(|v| v.parse().ok()).unwrap_or(0);
-    Ok(match number("Seccomp") {
-        0 => Seccomp::Free,
-        1 => Seccomp::Strict,
-        // Seccomp_filters is there since 5.9; without it, there is at least one.
-        _ => Seccomp::Filters(number("Seccomp_filters").max(1)),
+    with_status(tid, |status| {
+        let number = |name| number_of(status, name).unwrap_or(0);
+        match number("Seccomp") {
+            0 => Seccomp::Free,
+            1 => Seccomp::Strict,
+            // Seccomp_filters is there since 5.9; without it, there is at least one.
+            _ => Seccomp::Filters(number("Seccomp_filters").max(1)),
+        }
     })
 }
 
 /// What a thread and its process do with signals.
 pub(crate) fn signal_sets(tid: Tid) -> Answer<SignalSets> {
-    let status = read(&format!("/proc/{tid}/status"))?;
-    let set = |name| {
-        let digits = field_of(&status, name).ok_or(Errno::EIO)?;
-        u64::from_str_radix(&digits, 16).or(Err(Errno::EIO))
-    };
-    Ok(SignalSets {
-        blocked: set("SigBlk")?,
-        ignored: set("SigIgn")?,
-        caught: set("SigCgt")?,
-        pending: set("SigPnd")? | set("ShdPnd")?,
-    })
+    with_status(tid, |status| {
+        let set = |name| {
+            let digits = std::str::from_utf8(field_of(status, name)?).ok()?;
+            u64::from_str_radix(digits, 16).ok()
+        };
+        Some(SignalSets {
+            blocked: set("SigBlk")?,
+            ignored: set("SigIgn")?,
+            caught: set("SigCgt")?,
+            pending: set("SigPnd")? | set("ShdPnd")?,
+        })
+    })?
+    .ok_or(Errno::EIO)
 }
 
 /// What a thread is doing.
 pub(crate) fn activity(pid: Pid, tid: Tid) -> Answer<Activity> {
     // One read: this is asked for each running thread at each step in place.
     let mut stat = [0; 256];
-    let mut file = fs::File::open(format!("/proc/{pid}/task/{tid}/stat")).map_err(|e| gone_or(&e))?;
+    let path = ProcPath::new(format_args!("/proc/{pid}/task/{tid}/stat"));
+    let mut file = fs::File::open(path).map_err(|e| gone_or(&e))?;
     let length = file.read(&mut stat).map_err(|e| gone_or(&e))?;
     // proc(5): the state follows the name, which is in parentheses and may hold any of them.
     let behind = stat[..length]
@@ -255,7 +304,7 @@ mod tests {
     #[test]
     fn a_name_that_looks_like_a_field_is_no_field() {
         let status = b"Name:\tTgid: 1\nUmask:\t0022\nTgid:\t4711\nTracerPid:\t0\n";
-        assert_eq!(field_of(status, "Tgid").as_deref(), Some("4711"));
+        assert_eq!(field_of(status, "Tgid"), Some(&b"4711"[..]));
         assert_eq!(field_of(status, "Seccomp"), None);
     }
 
