@@ -112,6 +112,46 @@ fn c011_a_filter_that_refuses_ptrace_is_named_with_what_to_do() {
     refuses(&finished, 125, &["seccomp=unconfined"]);
 }
 
+/// lineprof, run where the kernel lets nobody write code by /proc/PID/mem.
+fn without_memory_writes(lineprof: &Command) -> Command {
+    let filter = Program::load("c/without_memory_writes.c").build_first();
+    let mut command = Command::new(filter.path);
+    command.arg(lineprof.get_program()).args(lineprof.get_args());
+    command
+}
+
+#[test]
+fn c052_code_that_cannot_be_written_by_its_file_is_written_by_ptrace() {
+    for name in ["c/growth.c", "c/threads.c"] {
+        let program = Program::load(name);
+        let binary = program.build_first();
+        let run = Lineprof::new()
+            .functions(&program.patterns)
+            .engine(Engine::Displaced);
+        let mut command = without_memory_writes(&run.options(["--format", "json"]).command());
+        let finished = Running::start(command.arg("--").arg(&binary.path).args(&program.args)).finish();
+        assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+    }
+}
+
+#[test]
+fn c052_a_running_process_is_written_to_where_only_ptrace_may() {
+    for engine in Engine::ALL {
+        let mut target = serving_by(Command::new(target()).arg("2"));
+        let lineprof = attached_by(&mut without_memory_writes(&attach_to(target.pid(), engine)));
+        served(&mut target);
+        lineprof.signal(Signal::SIGINT);
+        let finished = lineprof.finish();
+        served(&mut target);
+        target.say("check");
+        assert_eq!(target.hear(), "text same");
+        assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+        let report = Report::parse(&finished.stdout_text());
+        assert_eq!(report.tracing.refused.len(), 0, "{:?}", report.tracing);
+        assert!(report.function("serve").calls >= 100, "it was seen at work");
+    }
+}
+
 #[test]
 fn c012_a_process_in_another_pid_and_mount_namespace_is_profiled_from_outside() {
     let mut command = Command::new("unshare");

@@ -161,7 +161,7 @@ impl<K: Kernel> Core<K> {
     ///
     /// # Errors
     /// ESRCH when `tid`, which is stopped, reports again: it is being killed.
-    fn wait_beside(&mut self, tid: Tid, other: Tid, process: Pid) -> Answer<Option<RawStatus>> {
+    pub(crate) fn wait_beside(&mut self, tid: Tid, other: Tid, process: Pid) -> Answer<Option<RawStatus>> {
         loop {
             let Some((reported, status)) = self.kernel.wait(WaitFor::Any)? else {
                 continue;

@@ -46,6 +46,7 @@ mod in_place;
 mod interrupted;
 mod launch;
 mod parked;
+mod planting;
 mod recent;
 mod remote_call;
 mod scratch;

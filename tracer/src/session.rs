@@ -206,7 +206,9 @@ impl<K: Kernel> Core<K> {
         let failed = |errno| Error::from_errno(Operation::Write, subject.clone(), errno);
         let by = self.any_thread().ok_or_else(|| failed(Errno::ESRCH))?;
         let mappings = self.mappings().map_err(failed)?;
-        let planted = self.space.plant(&mut self.kernel, by, &mappings, requests);
+        let mut planted = self.space.plant(&mut self.kernel, by, &mappings, requests);
+        self.plant_refused(&mappings, requests, &mut planted)
+            .map_err(failed)?;
         Ok(planted)
     }
 

@@ -25,7 +25,7 @@ mod turns;
 pub(crate) use act::{Act, Order};
 pub(crate) use memory::site_at;
 pub(crate) use player::{Life, Player, registers};
-pub(crate) use scene::Scene;
+pub(crate) use scene::{Scene, Sleepers};
 
 use super::procfs::{Mapping, Seccomp, SignalSets};
 use super::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};

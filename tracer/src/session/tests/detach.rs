@@ -1,6 +1,7 @@
 //! The way out when something fails on it.
 
 use super::*;
+use crate::sys::scripted::Sleepers;
 
 #[test]
 fn c097_a_byte_that_cannot_be_taken_away_is_told_and_all_others_are() {
@@ -37,6 +38,31 @@ fn c097_what_is_refused_while_threads_run_is_tried_again_by_one_that_is_stopped(
         core.kernel.play_on();
         assert_eq!(visited(&core, 100), [1, 2], "{engine:?}");
         assert_eq!(visited(&core, 101), [2, 2], "{engine:?}");
+    }
+}
+
+#[test]
+fn c052_c097_what_is_refused_while_all_sleep_is_tried_again_by_one_that_is_woken() {
+    for engine in BOTH {
+        let scene = Scene::new()
+            .with(100, vec![visit(1), Sleep])
+            .with(101, vec![Sleep, visit(2), Exit]);
+        let mut core = attached(scene, engine);
+        core.next_event().expect("a hit");
+        core.finish_current().expect("it goes on");
+        while core.kernel.advance() {}
+        core.kernel.refused_writes = Some((site_at(2), 1));
+        core.kernel.sleepers = Sleepers::MayBeWoken;
+        let before = core.kernel.journal.len();
+        core.detach().expect("nothing is left");
+        core.kernel.end_of_tracer();
+        let requests = &core.kernel.journal[before..];
+        let woken = requests
+            .iter()
+            .filter(|line| line.starts_with("interrupt"))
+            .count();
+        assert_eq!(woken, 1, "{engine:?}: no more than one");
+        assert_eq!(core.kernel.byte(0, site_at(2)), Some(0x48), "{engine:?}");
     }
 }
 

@@ -11,6 +11,13 @@ use crate::sys::Answer;
 use nix::errno::Errno;
 use std::collections::{BTreeMap, VecDeque};
 
+/// Whether an interrupt may make a system call fail with EINTR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sleepers {
+    AreLeft,
+    MayBeWoken,
+}
+
 /// A scene and, by [`crate::sys::Kernel`], the kernel it plays in.
 #[derive(Debug)]
 pub(crate) struct Scene {
@@ -24,6 +31,7 @@ pub(crate) struct Scene {
     pub(crate) child_ends_at: Option<(usize, Tid)>,
     /// What kcmp(2) answers, where it is not there or forbidden.
     pub(crate) kcmp_refused: Option<Errno>,
+    pub(crate) sleepers: Sleepers,
     /// Writes to this address are refused, so many times.
     pub(crate) refused_writes: Option<(u64, usize)>,
     /// Whether threads run between requests: not while the test still sets the scene.
@@ -64,6 +72,7 @@ impl Scene {
             child_ends_at: None,
             refused_writes: None,
             kcmp_refused: None,
+            sleepers: Sleepers::AreLeft,
             begun: false,
             requests: 0,
             exit_stops: true,

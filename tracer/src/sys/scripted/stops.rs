@@ -5,7 +5,7 @@
 use super::act::{Act, Order};
 use super::player::{Life, Player};
 use super::refuse;
-use super::scene::Scene;
+use super::scene::{Scene, Sleepers};
 use crate::ids::Tid;
 use crate::sys::{Answer, Go, Origin, RawStatus, Signal, WaitFor};
 use nix::errno::Errno;
@@ -31,14 +31,18 @@ impl Scene {
     }
 
     pub(super) fn ask_to_stop(&mut self, tid: Tid) -> Answer<()> {
+        let may_wake = self.sleepers == Sleepers::MayBeWoken;
         let thread = self.thread_mut(tid)?;
         if thread.life == Life::Zombie || !thread.traced {
             return Err(Errno::ESRCH);
         }
         assert!(
-            thread.life != Life::Sleeping || thread.killed,
+            thread.life != Life::Sleeping || thread.killed || may_wake,
             "an interrupt would make the system call of {tid} fail with EINTR"
         );
+        if thread.life == Life::Sleeping {
+            thread.life = Life::Running;
+        }
         thread.interrupted = true;
         Ok(())
     }
