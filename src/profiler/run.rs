@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use lineprof_dwarf::{DebugSearch, FileAddr, ObjectFile};
-use lineprof_tracer::{Launch, Options, Pid, Session, stop_pair};
+use lineprof_tracer::{Identity, Launch, Options, Pid, Session, stop_pair};
 
 use super::missed::{self, Missed};
 use super::watch::{Watch, Watched};
@@ -26,6 +26,11 @@ pub(super) fn run(
     settings: &Settings,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, Error> {
+    // Held from here on: its number may get to another process while its file is read.
+    let process = match target {
+        Target::Launch { .. } => None,
+        Target::Attach(pid) => Some(Identity::of(*pid)?),
+    };
     let (program, executable) = match target {
         Target::Launch { program, .. } => (program.clone(), program.clone()),
         // The mapped file itself: the path on disk may hold another program by now.
@@ -38,7 +43,7 @@ pub(super) fn run(
     let prepared = match Prepared::new(&program, &executable, settings) {
         // What is wrong with the process says more than what is wrong with its file.
         Err(error) if matches!(target, Target::Attach(_)) => {
-            start(target, settings, observer).and(Err(error))?
+            start(target, process.as_ref(), settings, observer).and(Err(error))?
         }
         other => other?,
     };
@@ -54,7 +59,7 @@ pub(super) fn run(
         observer.progress(Progress::Unmatched { patterns });
     }
     let started = (SystemTime::now(), Instant::now());
-    let session = start(target, settings, observer)?;
+    let session = start(target, process.as_ref(), settings, observer)?;
     let pid = session.pid();
     let command = match target {
         Target::Launch { arguments, .. } => arguments
@@ -69,7 +74,12 @@ pub(super) fn run(
     Ok(watched.outcome(command, &executable, settings, started))
 }
 
-fn start(target: &Target, settings: &Settings, observer: &mut dyn Observer) -> Result<Session, Error> {
+fn start(
+    target: &Target,
+    process: Option<&Identity>,
+    settings: &Settings,
+    observer: &mut dyn Observer,
+) -> Result<Session, Error> {
     let options = Options {
         engine: settings.engine,
         pinning: settings.pinning,
@@ -90,7 +100,10 @@ fn start(target: &Target, settings: &Settings, observer: &mut dyn Observer) -> R
             };
             Session::launch(&launch, options, listener)?
         }
-        Target::Attach(pid) => Session::attach(*pid, options, listener)?,
+        Target::Attach(pid) => match process {
+            Some(process) => Session::attach_to(process, options, listener)?,
+            None => Session::attach(*pid, options, listener)?,
+        },
     };
     observer.stoppable(handle);
     Ok(session)

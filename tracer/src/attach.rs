@@ -6,6 +6,7 @@
 //! interrupted, and no system call of the program returns EINTR because of us.
 
 use crate::error::{Error, Kind, Operation, Result, Subject};
+use crate::identity::Identity;
 use crate::ids::{Pid, Tid};
 use crate::session::{Core, Options};
 use crate::sys::doorbell::Doorbell;
@@ -14,15 +15,17 @@ use crate::sys::{Activity, Kernel, Seize, procfs};
 use crate::tracee::{Role, State};
 use nix::errno::Errno;
 
-/// Attaches to every thread of `pid`.
+/// Attaches to every thread of a process.
 ///
 /// # Errors
 /// Nothing is attached when it fails, and nothing has been written. Threads that sleep are let go by the end of the
 /// calling thread then, as after a detach.
-pub(crate) fn attach(pid: Pid, options: Options, doorbell: Doorbell) -> Result<Core<Linux>> {
+pub(crate) fn attach(process: &Identity, options: Options, doorbell: Doorbell) -> Result<Core<Linux>> {
+    let pid = process.pid();
+    process.check()?;
     check(pid)?;
     let mut core = Core::new(Linux::default(), pid, options, Some(doorbell));
-    if let Err(error) = seize_all(&mut core, pid) {
+    if let Err(error) = seize_all(&mut core, pid).and_then(|()| process.check()) {
         // What made the attach fail says more than what may make this fail.
         if let Err(left) = core.detach() {
             tracing::warn!(%left, "after an attach that failed");

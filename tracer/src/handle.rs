@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Operation, Result, Subject};
 use crate::event::{Counts, Event};
+use crate::identity::Identity;
 use crate::ids::{Pid, SiteId};
 use crate::launch::{self, Launch};
 use crate::session::{Core, Options};
@@ -94,7 +95,16 @@ impl Session {
     /// # Errors
     /// There is no such process, or this one may not trace it; then nothing has been touched.
     pub fn attach(pid: Pid, options: Options, stop: StopListener) -> Result<Self> {
-        Ok(Self::over(attach::attach(pid, options, stop.0)?, Begun::Attached))
+        Self::attach_to(&Identity::of(pid)?, options, stop)
+    }
+
+    /// Attaches to a process that was looked at before, by its number: whoever else has the number by now is refused.
+    ///
+    /// # Errors
+    /// The process is gone, or this one may not trace it; then nothing has been touched.
+    pub fn attach_to(process: &Identity, options: Options, stop: StopListener) -> Result<Self> {
+        let core = attach::attach(process, options, stop.0)?;
+        Ok(Self::over(core, Begun::Attached))
     }
 
     fn over(core: Core<Linux>, begun: Begun) -> Self {

@@ -2,7 +2,7 @@
 
 mod support;
 
-use lineprof_tracer::{End, Engine, Event, Kind, Session, stop_pair};
+use lineprof_tracer::{End, Engine, Event, Identity, Kind, Session, stop_pair};
 use nix::sys::ptrace;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -198,4 +198,54 @@ fn c082_c094_a_process_that_shares_the_memory_is_let_go_after_the_end_of_the_pro
             );
         }
     }
+}
+
+const SUCCESSOR: &str = r#"
+#include <linux/sched.h>
+/* Becomes the parent of a process with the number of its argument, which waits for the end of its input. */
+int main(int argc, char **argv) {
+    if (argc == 1) {
+        say("ready");
+        wait_for_end_of_input();
+        return 3;
+    }
+    pid_t wanted = atoi(argv[1]);
+    struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = (uintptr_t)&wanted, .set_tid_size = 1 };
+    pid_t child = syscall(SYS_clone3, &args, sizeof args);
+    if (child < 0) { perror("clone3"); return 9; }
+    if (child == 0) {
+        say("ready");
+        wait_for_end_of_input();
+        _exit(4);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    return child == wanted ? WEXITSTATUS(status) : 8;
+}
+"#;
+
+#[test]
+fn c008_another_process_with_the_number_of_one_that_was_looked_at_is_refused() {
+    // Needs root, to choose a number (clone3(2), set_tid).
+    let program = program("successor", SUCCESSOR);
+    let first = program.start(&[]);
+    let pid = first.pid();
+    let process = Identity::of(pid).expect("it lives");
+    assert_eq!(first.finish().1, Some(3));
+    let second = program.start(&[&pid.to_string()]);
+
+    let attached = std::thread::spawn(move || {
+        let (_handle, listener) = stop_pair().expect("a pair");
+        Session::attach_to(&process, options(Engine::Auto), listener)
+            .map(drop)
+            .map_err(|error| error.kind)
+    });
+    assert_eq!(attached.join().expect("no panic"), Err(Kind::NoSuchProcess));
+    let by_number = std::thread::spawn(move || {
+        let (_handle, listener) = stop_pair().expect("a pair");
+        let session = Session::attach(pid, options(Engine::Auto), listener).expect("it lives");
+        session.detach().expect("given back");
+    });
+    by_number.join().expect("it is there, by its number");
+    assert_eq!(second.finish().1, Some(4));
 }

@@ -63,12 +63,12 @@ pub(crate) fn errno_of(error: &std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
-fn read(path: &str) -> Answer<Vec<u8>> {
+pub(crate) fn read(path: &str) -> Answer<Vec<u8>> {
     fs::read(path).map_err(|e| gone_or(&e))
 }
 
 /// /proc/PID/… of a process that ends while it is read.
-fn gone_or(error: &io::Error) -> Errno {
+pub(crate) fn gone_or(error: &io::Error) -> Errno {
     match errno_of(error) {
         Errno::ENOENT => Errno::ESRCH,
         other => other,
