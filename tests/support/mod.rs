@@ -89,6 +89,7 @@ macro_rules! every_c_or_cpp_program {
             c056_c_longjmp "c/longjmp.c"
             c112_c_inherited "c/inherited.c"
             c087_c_killed_inside "c/killed_inside.c"
+            c053_c_leader_gone "c/leader_gone.c"
             c_loop "c/loop.c"
             c023_c_mid_instruction "c/mid_instruction.c"
             c_mutual_recursion "c/mutual_recursion.c"
