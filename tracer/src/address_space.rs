@@ -8,7 +8,7 @@ use crate::arch::{BREAKPOINT, MAX_INSTRUCTION};
 use crate::ids::{SiteId, Tid};
 use crate::parked::Parked;
 use crate::remote_call::RemoteCaller;
-use crate::scratch::{self, Found, Scratch};
+use crate::scratch::{self, Calls, Found, Scratch};
 use crate::site::{BreakpointSite, Memory, Refused, SiteRequest, SiteTable, Way};
 use crate::sys::procfs::{Mapping, Seccomp};
 use crate::sys::{Answer, Kernel};
@@ -275,11 +275,16 @@ impl AddressSpace {
             end: self.sites.get(*last).address.plus(1),
         };
         let size = scratch::size_for(sites.len());
+        let calls = if kernel.has_shadow_stack(tid)? {
+            Calls::AtTheirPlace
+        } else {
+            Calls::Pushed
+        };
         let mappings = kernel.mappings(tid)?;
         for place in scratch::places(&mappings, code, size) {
             match map_executable(&mut self.caller, kernel, tid, place, size, parked) {
                 Ok(start) => {
-                    let (scratch, bytes, refused) = scratch::lay_out(&mut self.sites, sites, start);
+                    let (scratch, bytes, refused) = scratch::lay_out(&mut self.sites, sites, start, calls);
                     for (id, reason) in refused {
                         let address = self.sites.get(id).address;
                         tracing::debug!(site = %address, %reason, "steps in place");

@@ -12,6 +12,7 @@
 
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::arch::{NotRelocatable, Position, Relocated, SLOT_SIZE, relocate};
+use crate::code::Flow;
 use crate::ids::SiteId;
 use crate::site::{SiteTable, Way};
 use crate::sys::procfs::Mapping;
@@ -35,6 +36,15 @@ pub(crate) struct Scratch {
 struct Slot {
     site: SiteId,
     positions: Vec<(u8, Position)>,
+}
+
+/// How a call is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Calls {
+    /// By a push of its own return address and a jump.
+    Pushed,
+    /// As it stands: where the processor notes return addresses down, it must see the call (Intel SDM volume 1, 17.2).
+    AtTheirPlace,
 }
 
 /// Where a thread found in the scratch stands, seen from outside.
@@ -87,6 +97,7 @@ pub(crate) fn lay_out(
     table: &mut SiteTable,
     sites: &[SiteId],
     start: RemoteAddr,
+    calls: Calls,
 ) -> (Scratch, Vec<u8>, Vec<(SiteId, NotRelocatable)>) {
     let mut scratch = Scratch {
         start,
@@ -97,7 +108,11 @@ pub(crate) fn lay_out(
     for id in sites {
         let slot = start.plus(scratch.slots.len() as u64 * SLOT_SIZE);
         let site = &mut table.all_mut()[id.index()];
-        match relocate(&site.original, site.address, slot) {
+        let relocated = match calls {
+            Calls::AtTheirPlace if is_call(&site.original) => Err(NotRelocatable::ShadowStack),
+            Calls::AtTheirPlace | Calls::Pushed => relocate(&site.original, site.address, slot),
+        };
+        match relocated {
             Ok(Relocated {
                 bytes: code,
                 positions,
@@ -118,6 +133,11 @@ pub(crate) fn lay_out(
         }
     }
     (scratch, bytes, refused)
+}
+
+fn is_call(instruction: &[u8]) -> bool {
+    let decoded = crate::code::decode(instruction);
+    decoded.first().is_some_and(|i| i.flow == Flow::Call)
 }
 
 impl Scratch {
@@ -215,7 +235,7 @@ mod tests {
         let call = table.add(RemoteAddr(0x40_1001), vec![0xFF, 0xD0], Way::Open);
         let kernel = table.add(RemoteAddr(0x40_1003), vec![0x0F, 0x05], Way::Open);
         let start = RemoteAddr(0x30_0000);
-        let (scratch, bytes, refused) = lay_out(&mut table, &[push, call, kernel], start);
+        let (scratch, bytes, refused) = lay_out(&mut table, &[push, call, kernel], start, Calls::Pushed);
         assert_eq!(bytes.len(), 64);
         assert_eq!(refused, [(kernel, NotRelocatable::EntersKernel)]);
         assert_eq!(scratch.find(start), Some(Found::Before { site: push, pop: 0 }));
@@ -234,5 +254,23 @@ mod tests {
         assert_eq!(scratch.find(start.plus(2)), Some(Found::Between));
         assert_eq!(scratch.find(start.plus(2 * SLOT_SIZE)), None);
         assert_eq!(scratch.find(RemoteAddr(0x40_1000)), None);
+    }
+
+    #[test]
+    fn c041_with_a_shadow_stack_calls_alone_stay_at_their_place() {
+        let mut table = SiteTable::default();
+        let [push, direct, indirect, back] = [
+            (0x40_1000, vec![0x55]),
+            (0x40_1001, vec![0xE8, 0, 0, 0, 0]),
+            (0x40_1006, vec![0xFF, 0xD0]),
+            (0x40_1008, vec![0xC3]),
+        ]
+        .map(|(at, code)| table.add(RemoteAddr(at), code, Way::Open));
+        let sites = [push, direct, indirect, back];
+        let (_, _, refused) = lay_out(&mut table, &sites, RemoteAddr(0x30_0000), Calls::AtTheirPlace);
+        let reason = NotRelocatable::ShadowStack;
+        assert_eq!(refused, [(direct, reason), (indirect, reason)]);
+        let in_place = sites.map(|id| table.get(id).way == Way::InPlace);
+        assert_eq!(in_place, [false, true, true, false]);
     }
 }

@@ -11,6 +11,7 @@ use libc::{c_long, c_uint, c_void};
 use nix::errno::Errno;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
+use std::marker::PhantomData;
 use std::mem::{MaybeUninit, offset_of};
 use std::os::unix::fs::FileExt;
 use std::ptr;
@@ -19,6 +20,9 @@ use std::ptr;
 #[derive(Debug, Default)]
 pub(crate) struct Linux {
     memory: HashMap<Tid, File>,
+    /// ptrace(2) knows the tracer as a thread, and so does wait4(2) here; a kernel may let that thread alone write code
+    /// (`proc_mem.force_override=ptrace`). Every operation takes this structure, which stays on its thread.
+    _one_thread: PhantomData<*const ()>,
 }
 
 /// `TRAP_TRACE` and `SI_KERNEL`, <asm-generic/siginfo.h>; the latter is what `int3` carries (measured).
@@ -297,6 +301,10 @@ impl Kernel for Linux {
         procfs::signal_sets(tid)
     }
 
+    fn has_shadow_stack(&mut self, tid: Tid) -> Answer<bool> {
+        procfs::has_shadow_stack(tid)
+    }
+
     fn same_memory(&mut self, one: Tid, other: Tid) -> Answer<bool> {
         // KCMP_VM, <linux/kcmp.h>.
         const KCMP_VM: i32 = 1;
@@ -330,4 +338,23 @@ fn poke(tid: Tid, at: RemoteAddr, bytes: &[u8]) -> Answer<()> {
         ptrace(libc::PTRACE_POKETEXT, tid, address, u64::from_ne_bytes(word))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Implemented once for every type and once more for those that another thread may have: for these it is not
+    /// known which one is meant, and the test does not compile.
+    trait StaysOnItsThread<Which> {
+        fn holds() {}
+    }
+    impl<T> StaysOnItsThread<()> for T {}
+    impl<T: Send> StaysOnItsThread<PhantomData<T>> for T {}
+
+    #[test]
+    fn c021_the_kernel_is_asked_by_the_thread_alone_that_began() {
+        <Linux as StaysOnItsThread<_>>::holds();
+        <crate::Session as StaysOnItsThread<_>>::holds();
+    }
 }

@@ -141,6 +141,8 @@ pub(crate) trait Kernel {
     fn seccomp(&mut self, tid: Tid) -> Answer<procfs::Seccomp>;
     /// What the thread and its process do with signals, as /proc tells it.
     fn signal_sets(&mut self, tid: Tid) -> Answer<procfs::SignalSets>;
+    /// Whether the processor keeps a second stack of the thread's return addresses.
+    fn has_shadow_stack(&mut self, tid: Tid) -> Answer<bool>;
     /// Whether two processes share one memory.
     fn same_memory(&mut self, one: Tid, other: Tid) -> Answer<bool>;
 }

@@ -222,6 +222,21 @@ pub(crate) fn seccomp(tid: Tid) -> Answer<Seccomp> {
     })
 }
 
+/// Whether the processor keeps a second stack of the thread's return addresses.
+///
+/// Source: Documentation/arch/x86/shstk.rst; the line is there since 6.6, where the processor has it.
+pub(crate) fn has_shadow_stack(tid: Tid) -> Answer<bool> {
+    with_status(tid, |status| {
+        let features = field_of(status, "x86_Thread_features");
+        features.is_some_and(|all| lists(all, "shstk"))
+    })
+}
+
+fn lists(features: &[u8], name: &str) -> bool {
+    let mut features = features.split(u8::is_ascii_whitespace);
+    features.any(|feature| feature == name.as_bytes())
+}
+
 /// What a thread and its process do with signals.
 pub(crate) fn signal_sets(tid: Tid) -> Answer<SignalSets> {
     with_status(tid, |status| {
@@ -306,6 +321,19 @@ mod tests {
         let status = b"Name:\tTgid: 1\nUmask:\t0022\nTgid:\t4711\nTracerPid:\t0\n";
         assert_eq!(field_of(status, "Tgid"), Some(&b"4711"[..]));
         assert_eq!(field_of(status, "Seccomp"), None);
+    }
+
+    #[test]
+    fn c041_the_features_that_are_locked_are_not_those_in_use() {
+        let has =
+            |status: &[u8]| field_of(status, "x86_Thread_features").is_some_and(|all| lists(all, "shstk"));
+        assert!(has(
+            b"Name:\ta\nx86_Thread_features:\twrss shstk \nx86_Thread_features_locked:\t\n"
+        ));
+        assert!(!has(
+            b"x86_Thread_features:\t\nx86_Thread_features_locked:\tshstk \n"
+        ));
+        assert!(!has(b"Name:\tshstk\n"));
     }
 
     #[test]

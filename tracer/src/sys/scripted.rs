@@ -25,7 +25,7 @@ mod turns;
 pub(crate) use act::{Act, Order};
 pub(crate) use memory::site_at;
 pub(crate) use player::{Life, Player, registers};
-pub(crate) use scene::{Scene, Sleepers};
+pub(crate) use scene::{Scene, ShadowStack, Sleepers};
 
 use super::procfs::{Mapping, Seccomp, SignalSets};
 use super::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
@@ -208,6 +208,10 @@ impl Kernel for Scene {
             ..SignalSets::default()
         });
         self.log(format!("signal_sets({tid})"), answer)
+    }
+
+    fn has_shadow_stack(&mut self, _: Tid) -> Answer<bool> {
+        Ok(self.shadow_stack == ShadowStack::Kept)
     }
 
     fn same_memory(&mut self, one: Tid, other: Tid) -> Answer<bool> {

@@ -57,6 +57,9 @@ pub(crate) enum NotRelocatable {
     /// A far or transactional branch, or a call through the stack pointer itself.
     #[error("its effect depends on its own address")]
     AddressMatters,
+    /// A call, which the processor notes down in a second stack as well: a push and a jump are none.
+    #[error("the processor keeps a shadow stack")]
+    ShadowStack,
     /// Its operand or its target is further than a 32-bit displacement from the slot.
     #[error("its operand is out of reach of the slot")]
     OutOfReach,

@@ -1,6 +1,7 @@
 //! Instructions that are awkward to step, and threads that are asked to stop when they have just hit.
 
 use super::*;
+use crate::sys::scripted::ShadowStack;
 
 const REP_MOVSB: [u8; 2] = [0xF3, 0xA4];
 const SYSCALL: [u8; 2] = [0x0F, 0x05];
@@ -122,5 +123,17 @@ fn c031_a_trap_queued_at_the_detach_is_taken_back_before_the_thread_is_let_go() 
             assert_eq!(visited(&core, 100), [1, 2, 3], "{engine:?} after {events}");
             assert_eq!(visited(&core, 101), [2, 3, 1], "{engine:?} after {events}");
         }
+    }
+}
+
+#[test]
+fn c041_a_call_is_made_at_its_own_place_where_return_addresses_are_noted_down() {
+    // call *%rax: the scene takes it for any instruction.
+    for (shadow_stack, in_place) in [(ShadowStack::Kept, 1), (ShadowStack::None, 0)] {
+        let scene = Scene::new().with(100, acts()).instruction(2, &[0xFF, 0xD0]);
+        let mut core = attached(scene, Engine::Displaced);
+        core.kernel.shadow_stack = shadow_stack;
+        core.next_event().expect("a hit");
+        assert_eq!(core.counts().in_place, in_place, "{shadow_stack:?}");
     }
 }

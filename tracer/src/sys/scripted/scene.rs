@@ -18,6 +18,13 @@ pub(crate) enum Sleepers {
     MayBeWoken,
 }
 
+/// Whether the processor keeps a second stack of return addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShadowStack {
+    None,
+    Kept,
+}
+
 /// A scene and, by [`crate::sys::Kernel`], the kernel it plays in.
 #[derive(Debug)]
 pub(crate) struct Scene {
@@ -32,6 +39,7 @@ pub(crate) struct Scene {
     /// What kcmp(2) answers, where it is not there or forbidden.
     pub(crate) kcmp_refused: Option<Errno>,
     pub(crate) sleepers: Sleepers,
+    pub(crate) shadow_stack: ShadowStack,
     /// Writes to this address are refused, so many times.
     pub(crate) refused_writes: Option<(u64, usize)>,
     /// Whether threads run between requests: not while the test still sets the scene.
@@ -73,6 +81,7 @@ impl Scene {
             refused_writes: None,
             kcmp_refused: None,
             sleepers: Sleepers::AreLeft,
+            shadow_stack: ShadowStack::None,
             begun: false,
             requests: 0,
             exit_stops: true,
