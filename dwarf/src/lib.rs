@@ -34,6 +34,7 @@ mod optimised;
 mod pattern;
 mod ranges;
 mod resolve;
+mod restartable;
 mod search;
 mod separate;
 mod source_path;

@@ -19,6 +19,7 @@ use crate::nearest;
 use crate::neighbours;
 use crate::pattern::{FilePattern, Pattern};
 use crate::resolve::Resolver;
+use crate::restartable;
 use crate::search::{Extent, Search, Wanted};
 use crate::separate::{DebugSearch, debug_file, supplementary_file};
 use crate::source_path::SourcePath;
@@ -134,6 +135,14 @@ impl ObjectFile {
     /// Bytes of an executable segment as the file has them; `None` when `range` is not wholly in one.
     pub fn code(&self, range: AddrRange) -> Option<&[u8]> {
         self.image.code(range)
+    }
+
+    /// Code that the kernel begins again when a thread is interrupted in it (rseq(2)).
+    ///
+    /// # Errors
+    /// The relocations of the file cannot be read.
+    pub fn restartable_sequences(&self) -> Result<Vec<AddrRange>, Error> {
+        restartable::sequences(&self.image)
     }
 
     /// Where the CFA is at an instruction, as register and offset.

@@ -16,7 +16,7 @@ mod rows;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use lineprof_dwarf::{Error, FileAddr, Function, InlinedCall, Instance, ObjectFile, Row};
+use lineprof_dwarf::{AddrRange, Error, FileAddr, Function, InlinedCall, Instance, ObjectFile, Row};
 
 use crate::plan::{
     Exit, FunctionId, InstanceId, LineId, Plan, PlannedFunction, PlannedInstance, PlannedLine, PlannedSite,
@@ -66,7 +66,11 @@ struct Planner {
     lines: HashMap<(FunctionId, Option<PathBuf>, u32), LineId>,
     /// Every address that has a site: linkers fold functions with the same code into one.
     taken: HashSet<FileAddr>,
+    /// Code that the kernel begins again when a thread stops in it.
+    restartable: Vec<AddrRange>,
 }
+
+const RESTARTABLE: &str = "in a restartable sequence";
 
 fn index(length: usize) -> u32 {
     // 2^32 sites would be a plan of hundreds of gigabytes.
@@ -75,6 +79,7 @@ fn index(length: usize) -> u32 {
 
 impl Planner {
     fn add_all(&mut self, object: &ObjectFile, functions: &[Function]) -> Result<(), Error> {
+        self.restartable = object.restartable_sequences()?;
         let instances: Vec<&Instance> = functions
             .iter()
             .flat_map(|function| &function.instances)
@@ -179,6 +184,13 @@ impl Planner {
             );
             return;
         }
+        let entry_end = code
+            .instruction(entry)
+            .map_or(entry, |i| FileAddr(entry.0 + u64::from(i.length)));
+        if self.is_restartable(entry, entry_end) {
+            self.refuse(entry, function, declared, RESTARTABLE);
+            return;
+        }
         let mut wanted = self.behind_landing_pads(function, own_file, lines, &code);
         for address in exits.keys().chain([&entry]) {
             wanted.entry(*address).or_default();
@@ -196,6 +208,12 @@ impl Planner {
                 self.refuse(address, function, line, reason);
                 continue;
             };
+            let end = FileAddr(address.0 + u64::from(instruction.length));
+            if self.is_restartable(address, end) {
+                let line = lines.first().map_or(declared, |line| line.line);
+                self.refuse(address, function, line, RESTARTABLE);
+                continue;
+            }
             if !self.taken.insert(address) {
                 self.refuse(
                     address,
@@ -217,10 +235,7 @@ impl Planner {
                 entry: address == entry,
                 exit: exits.get(&address).copied().unwrap_or(Exit::Never),
             });
-            let range = lineprof_dwarf::AddrRange {
-                start: address,
-                end: FileAddr(address.0 + u64::from(instruction.length)),
-            };
+            let range = AddrRange { start: address, end };
             self.planned
                 .instructions
                 .push(object.code(range).unwrap_or_default().to_vec());
@@ -272,6 +287,14 @@ impl Planner {
             lines.dedup();
         }
         moved
+    }
+
+    /// Whether a stop at the instruction from `start` to `end` is a stop in a restartable sequence.
+    ///
+    /// The instruction in front of one announces it: behind it the sequence has begun.
+    fn is_restartable(&self, start: FileAddr, end: FileAddr) -> bool {
+        let mut sequences = self.restartable.iter();
+        sequences.any(|sequence| sequence.contains(start) || sequence.start == end)
     }
 
     fn sited_line(&mut self, function: FunctionId, own_file: &Path, line: RowLine<'_>) -> LineId {

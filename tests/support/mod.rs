@@ -48,6 +48,7 @@ macro_rules! every_program {
             rust_question_mark "rust/question_mark.rs"
             rust_threads "rust/threads.rs"
             c022_c032_c033_c034_c036_c037_asm_awkward "asm/awkward.S"
+            c042_asm_restartable "asm/restartable.S"
         }
     };
     (@ $check:path; $($name:ident $path:literal)*) => {
