@@ -74,18 +74,15 @@ fn seize_all(core: &mut Core<Linux>, pid: Pid) -> Result<()> {
 
 /// Whether EPERM means no more than that the thread is ours already, through its parent, or has ended.
 fn traced_by_us(pid: Pid, tid: Tid) -> bool {
-    let tracer = procfs::status_field(tid, "TracerPid")
-        .ok()
-        .flatten()
-        .and_then(|t| t.parse().ok());
+    let tracer = procfs::tracer_of(tid).ok().flatten();
     // Asked for last: one that ended in between had a tracer, or none.
     tracer.is_some_and(is_this_thread)
         || matches!(procfs::activity(pid, tid), Ok(Activity::Dead) | Err(Errno::ESRCH))
 }
 
 /// Whether a tracer, by its number, is the calling thread: another of this process may have a session too.
-fn is_this_thread(tid: i32) -> bool {
-    Tid(tid) == crate::sys::pin::own_tid()
+fn is_this_thread(tid: Tid) -> bool {
+    tid == crate::sys::pin::own_tid()
 }
 
 /// What makes attaching impossible, found before anything is touched.
@@ -105,7 +102,8 @@ fn check(pid: Pid) -> Result<()> {
     if procfs::is_kernel_thread(pid).map_err(read)? {
         return fail(Kind::KernelThread);
     }
-    if let Some((by, name)) = procfs::tracer_of(pid.leader()).map_err(read)? {
+    if let Some(tracer) = procfs::tracer_of(pid.leader()).map_err(read)? {
+        let (by, name) = procfs::process_and_name(tracer);
         return fail(Kind::AlreadyTraced { by, name });
     }
     let leader_dead = procfs::activity(pid, pid.leader()).map_err(read)? == Activity::Dead;
@@ -119,14 +117,14 @@ fn check(pid: Pid) -> Result<()> {
 /// EPERM has many causes; one of them can be seen from here.
 fn explain(pid: Pid, tid: Tid, errno: Errno) -> Error {
     match procfs::tracer_of(tid) {
-        Ok(Some((by, name))) if errno == Errno::EPERM && !is_this_thread(by.0) => Error {
-            source: Some(errno),
-            ..Error::from_kind(
-                Operation::Attach,
-                Subject::Process(pid),
-                Kind::AlreadyTraced { by, name },
-            )
-        },
+        Ok(Some(tracer)) if errno == Errno::EPERM && !is_this_thread(tracer) => {
+            let (by, name) = procfs::process_and_name(tracer);
+            let kind = Kind::AlreadyTraced { by, name };
+            Error {
+                source: Some(errno),
+                ..Error::from_kind(Operation::Attach, Subject::Process(pid), kind)
+            }
+        }
         _ => Error::from_errno(Operation::Attach, Subject::Process(pid), errno),
     }
 }

@@ -23,6 +23,8 @@ pub(crate) fn run(target: &Target, settings: &Settings) -> ExitCode {
     // a process group, which a child that was just started is not.
     let _is_leader = nix::unistd::setsid();
     memory_killer::go_late();
+    // The file was executed by a link called `exe`, and so would this process be.
+    let _only_looks = nix::sys::prctl::set_name(c"lineprof");
     let Ok(signals) = Signals::take(JobControl::Own) else {
         return ExitCode::from(FAILED);
     };

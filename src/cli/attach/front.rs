@@ -3,7 +3,7 @@
 //! Must not know: ptrace. It may be killed at any moment.
 
 use std::io::{BufReader, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
 use lineprof::select::Selection;
@@ -57,10 +57,11 @@ pub(crate) fn run(writing: &Writing, selection: &Selection, to: &Destination) ->
         Some(Word::Failed(failure)) => failure.say(),
         Some(Word::Selected { .. } | Word::Unmatched { .. } | Word::Loaded { .. } | Word::Running { .. })
         | None => {
-            let killed = ended.as_ref().is_ok_and(|status| status.signal().is_some());
+            // A front that was told to ignore SIGCHLD hears of no end (wait(2)).
+            let by_itself = ended.as_ref().is_ok_and(|status| status.code().is_some());
             let how = ended.map_or_else(|error| hint::reason(&error), |status| status.to_string());
             Failure::new(format!("the tracing process has ended without a report: {how}"))
-                .hint(if killed { BREAKPOINTS_LEFT } else { GIVEN_BACK })
+                .hint(if by_itself { GIVEN_BACK } else { BREAKPOINTS_LEFT })
                 .say()
         }
     }
@@ -69,6 +70,7 @@ pub(crate) fn run(writing: &Writing, selection: &Selection, to: &Destination) ->
 fn start() -> std::io::Result<Child> {
     // The same words, so that there is one way to say what is to be done.
     Command::new("/proc/self/exe")
+        .arg0("lineprof")
         .arg("engine")
         .args(std::env::args_os().skip(1))
         .stdin(Stdio::piped())

@@ -196,17 +196,18 @@ pub(crate) fn process_of(tid: Tid) -> Answer<Pid> {
     tgid.map(Pid).ok_or(Errno::ESRCH)
 }
 
-/// The tracer of a thread, if it has one, and that tracer's name.
-pub(crate) fn tracer_of(tid: Tid) -> Answer<Option<(Pid, String)>> {
-    let tracer = with_status(tid, |status| number_of(status, "TracerPid"))?.unwrap_or(0);
-    if tracer == 0 {
-        return Ok(None);
-    }
-    let name = status_field(Tid(tracer), "Name")
-        .ok()
-        .flatten()
-        .unwrap_or_default();
-    Ok(Some((Pid(tracer), name)))
+/// The thread that traces a thread, if there is one.
+pub(crate) fn tracer_of(tid: Tid) -> Answer<Option<Tid>> {
+    let tracer = with_status(tid, |status| number_of(status, "TracerPid"))?;
+    Ok(tracer.filter(|number| *number != 0).map(Tid))
+}
+
+/// The process that a thread belongs to and its name, for people: they cannot end a thread.
+pub(crate) fn process_and_name(tid: Tid) -> (Pid, String) {
+    // One that is gone had been this, and there is no more to say of it.
+    let process = process_of(tid).unwrap_or(Pid(tid.0));
+    let name = status_field(process.leader(), "Name").ok().flatten();
+    (process, name.unwrap_or_default())
 }
 
 /// What stands in front of a thread's system calls.
