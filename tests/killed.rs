@@ -26,16 +26,6 @@ fn on_request() -> Running {
     ))
 }
 
-/// The change that a child has come to; it can be waited for still.
-fn change(pid: Pid, which: WaitPidFlag) -> WaitStatus {
-    waitid(Id::Pid(pid), which | WaitPidFlag::WNOWAIT).expect("a child of this test")
-}
-
-/// The end that a child has come to, its pipes being open still.
-fn end(process: &Running) -> WaitStatus {
-    change(process.pid(), WaitPidFlag::WEXITED)
-}
-
 /// The child of `lineprof` that runs the file `program`.
 fn program_of(lineprof: &Running, program: &Path) -> Pid {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", lineprof.pid())).expect("it lives");
@@ -70,7 +60,7 @@ fn c090_a_program_that_lineprof_started_dies_with_it_and_not_of_a_breakpoint() {
         let program = program_of(&lineprof, &binary.path);
         lineprof.signal(Signal::SIGKILL);
         let killed = WaitStatus::Signaled(lineprof.pid(), Signal::SIGKILL, false);
-        assert_eq!(end(&lineprof), killed);
+        assert_eq!(lineprof.ended(), killed);
         let ended = waitpid(program, None).expect("an orphan comes to this process");
         assert_eq!(
             ended,
@@ -105,7 +95,7 @@ fn c100_sigkill_of_the_engine_leaves_breakpoints_which_is_said_before_and_after(
 
         // It sleeps in a system call as before; it dies when it comes to a line that was profiled.
         target.say("go on");
-        let end = end(&target);
+        let end = target.ended();
         assert!(
             matches!(end, WaitStatus::Signaled(_, Signal::SIGTRAP, _)),
             "{engine:?}: {end:?}"
@@ -147,7 +137,8 @@ fn the_front_is_stopped(signal: Signal, engine: Engine) {
     let lineprof = attached(&target, engine);
     lineprof.signal(signal);
     let stopped = WaitStatus::Stopped(lineprof.pid(), signal);
-    assert_eq!(change(lineprof.pid(), WaitPidFlag::WSTOPPED), stopped);
+    let how = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT;
+    assert_eq!(waitid(Id::Pid(lineprof.pid()), how), Ok(stopped));
     let before = served(&mut target);
     let after = served(&mut target);
     assert!(after > before);

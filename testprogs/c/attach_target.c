@@ -22,7 +22,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { MOST = 64, STEP = 50 };
+enum { MOST = 128, STEP = 50 };
 
 static atomic_long served[MOST];
 static atomic_int started;

@@ -7,6 +7,7 @@
 //! watchdog is no timing of a test: it only turns a hang into a message.
 
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -149,6 +150,11 @@ impl Running {
     /// Sends a signal to its whole process group, as a terminal does.
     pub(crate) fn signal_group(&self, signal: Signal) {
         killpg(self.group, signal).expect("an own process that was not waited for exists");
+    }
+
+    /// Waits for its end, with its input open still; [`Running::finish`] tells of it again.
+    pub(crate) fn ended(&self) -> WaitStatus {
+        waitid(Id::Pid(self.group), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).expect("an own child")
     }
 
     /// Closes its input, waits for its end, and gives back all that it wrote and was not heard yet.

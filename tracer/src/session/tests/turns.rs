@@ -96,6 +96,61 @@ fn a_request_to_stop_at_any_request_of_a_hit_is_told_once() {
     }
 }
 
+/// A scene in which one thread does nothing but take signals, so many, and another hits.
+fn storm(signals: usize) -> Scene {
+    let mut acts = vec![Raise(libc::SIGURG); signals];
+    acts.push(Exit);
+    let mut hits = vec![visit(1); VISITS];
+    hits.push(Exit);
+    Scene::new()
+        .with(100, acts)
+        .with(101, hits)
+        .order(Order::FirstOfList)
+}
+
+#[test]
+fn c072_a_storm_of_signals_hides_no_hit_of_another_thread() {
+    for engine in BOTH {
+        let mut core = attached(storm(2000), engine);
+        let mut before = 0;
+        for number in 0..VISITS {
+            let event = core.next_event().expect("no error");
+            assert!(matches!(event, Event::Hit(_)), "{engine:?}: {event:?}");
+            let signals = given(&core, 100).len();
+            assert!(
+                signals - before <= MOST_BETWEEN,
+                "{engine:?}: {} signals before hit {number}",
+                signals - before
+            );
+            before = signals;
+        }
+        assert!(before > 0, "{engine:?}: they came in between");
+        play(&mut core);
+        assert_eq!(given(&core, 100), [libc::SIGURG; 2000], "{engine:?}: each once");
+    }
+}
+
+#[test]
+fn c072_a_signal_costs_the_same_however_many_came_before() {
+    let requests = |signals, engine| {
+        let scene = Scene::new().with(
+            100,
+            [vec![visit(1)], vec![Raise(libc::SIGURG); signals], vec![Exit]].concat(),
+        );
+        let mut core = attached(scene, engine);
+        play(&mut core);
+        core.kernel.requests
+    };
+    for (engine, each) in [(Engine::Displaced, 3), (Engine::InPlace, 2)] {
+        // Waited for; where copies of instructions are, looked at where the thread stands; let go on.
+        assert_eq!(
+            requests(1100, engine) - requests(100, engine),
+            1000 * each,
+            "{engine:?}"
+        );
+    }
+}
+
 const MANY_HITS: usize = 80;
 
 /// A scene with so many threads that sleep.
