@@ -1,4 +1,5 @@
-//! What others do to lineprof, and to the process that it traces, meanwhile: signals, another tracer, SIGKILL.
+//! What others do to lineprof, and to the process that it traces, meanwhile: signals, another tracer, SIGKILL, a clock that
+//! is set.
 //!
 //! Must not know: how a session is made of two processes, but for the pid of the one that traces.
 
@@ -9,9 +10,10 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use std::process::Command;
+use std::time::Instant;
 use support::{
-    Engine, Lineprof, Program, Report, Running, attach, attached, attached_by, engine_of, served, serving,
-    tracers,
+    Engine, Lineprof, Program, Report, Running, attach, attached, attached_by, compile, engine_of, served,
+    serving, testprogs, tracers,
 };
 
 /// Ends the session and then the target, which is unharmed.
@@ -167,4 +169,22 @@ fn c108_another_tracer_is_refused_and_can_have_the_process_afterwards() {
     ptrace::detach(pid, None).expect("it is stopped");
     served(&mut target);
     assert_eq!(target.finish().code(), 0);
+}
+
+#[test]
+fn c104_a_clock_that_is_set_back_again_and_again_spoils_no_duration() {
+    let words = ["cc", "-O2", "-shared", "-fPIC"].map(str::to_string);
+    let library = compile(&words, &[testprogs().join("libraries/clock.c")], "libclock.so");
+    let mut target = serving("c/attach_target.c", 1);
+    let before = Instant::now();
+    let lineprof = attached_by(attach(&target, Engine::Displaced).env("LD_PRELOAD", library));
+    served(&mut target);
+    let report = ends_well(lineprof, target);
+    assert!(report.started.as_str() < "2001-01-02", "{}", report.started);
+    let within = 0.0..before.elapsed().as_secs_f64();
+    assert!(
+        report.duration > 0.0 && within.contains(&report.duration),
+        "{}",
+        report.duration
+    );
 }
