@@ -9,11 +9,12 @@ use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 use support::{
-    Engine, Lineprof, Program, Report, Running, attach, attached, attached_by, compile, engine_of, served,
-    serving, testprogs, tracers,
+    Engine, Lineprof, Program, Report, Running, attach, attached, attached_by, compile, engine_of, run,
+    served, serving, testprogs, tracers,
 };
 
 /// Ends the session and then the target, which is unharmed.
@@ -187,4 +188,26 @@ fn c104_a_clock_that_is_set_back_again_and_again_spoils_no_duration() {
         "{}",
         report.duration
     );
+}
+
+#[test]
+fn c083_a_child_made_to_be_untraced_dies_of_a_breakpoint_and_its_program_does_not() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let limits = std::fs::read_to_string(readme).expect("it is there");
+    assert!(
+        limits.contains("`CLONE_UNTRACED`"),
+        "what cannot be helped is said"
+    );
+
+    let program = Program::load("c/untraced.c");
+    let binary = program.build_first();
+    assert_eq!(run(&binary.path, &program.args).stdout_text(), "9900 and 9900\n");
+    for engine in Engine::ALL {
+        let lineprof = Lineprof::new().engine(engine).functions(&program.patterns);
+        let (report, finished) = lineprof.report(&binary.path, &program.args);
+        let trapped = format!("signal {}\n9900 and 0\n", Signal::SIGTRAP as i32);
+        assert_eq!(finished.stdout_text(), trapped, "{engine:?}");
+        assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+        assert_eq!(report.function("work").calls, 100, "{engine:?}");
+    }
 }
