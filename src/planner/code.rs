@@ -2,10 +2,12 @@
 //!
 //! Must not know: lines. Addresses are the file's; decoding itself is the tracer crate's, relative to nothing.
 
+mod data;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use lineprof_dwarf::{AddrRange, FileAddr, ObjectFile};
-use lineprof_tracer::code::{self, CodeOffset, Flow};
+use lineprof_tracer::code::{self, CodeOffset, Flow, Named};
 
 use crate::plan::Exit;
 
@@ -15,6 +17,7 @@ pub(super) struct Instruction {
     /// Bytes.
     pub(super) length: u8,
     flow: Flow,
+    names: Option<Named>,
     landing: Landing,
     /// The start of the range it was decoded from: what its targets are relative to.
     base: FileAddr,
@@ -46,6 +49,8 @@ pub(super) struct InstanceCode {
     instructions: BTreeMap<FileAddr, Instruction>,
     /// Where decoding gave up, a range at the most.
     unreadable: Vec<AddrRange>,
+    /// What the code reads and does not run.
+    data: Vec<AddrRange>,
 }
 
 fn at(base: FileAddr, offset: CodeOffset) -> FileAddr {
@@ -61,27 +66,34 @@ impl InstanceCode {
         };
         for range in ranges {
             let bytes = object.code(*range).unwrap_or_default();
-            let mut end = range.start;
-            for instruction in code::decode(bytes) {
-                let address = at(range.start, instruction.offset);
-                end = at(range.start, instruction.end());
-                let from = usize::try_from(instruction.offset.0).unwrap_or(usize::MAX);
-                let instruction = Instruction {
-                    length: instruction.length,
-                    flow: instruction.flow,
-                    landing: Landing::of(bytes.get(from..).unwrap_or_default()),
-                    base: range.start,
-                };
-                decoded.instructions.insert(address, instruction);
-            }
-            if end < range.end {
-                decoded.unreadable.push(AddrRange {
-                    start: end,
-                    end: range.end,
-                });
-            }
+            decoded.decode_range(bytes, *range);
+            data::leave_out(&mut decoded, bytes, *range);
         }
         decoded
+    }
+
+    /// Decodes one range from its start.
+    fn decode_range(&mut self, bytes: &[u8], range: AddrRange) {
+        let mut end = range.start;
+        for instruction in code::decode(bytes) {
+            let address = at(range.start, instruction.offset);
+            end = at(range.start, instruction.end());
+            let from = usize::try_from(instruction.offset.0).unwrap_or(usize::MAX);
+            let instruction = Instruction {
+                length: instruction.length,
+                flow: instruction.flow,
+                names: instruction.names,
+                landing: Landing::of(bytes.get(from..).unwrap_or_default()),
+                base: range.start,
+            };
+            self.instructions.insert(address, instruction);
+        }
+        if end < range.end {
+            self.unreadable.push(AddrRange {
+                start: end,
+                end: range.end,
+            });
+        }
     }
 
     /// The instruction that begins at `address`.
@@ -101,6 +113,11 @@ impl InstanceCode {
     /// Whether `address` lies behind bytes that could not be decoded.
     pub(super) fn is_unreadable(&self, address: FileAddr) -> bool {
         self.unreadable.iter().any(|range| range.contains(address))
+    }
+
+    /// Whether `address` lies in data among the code.
+    pub(super) fn is_data(&self, address: FileAddr) -> bool {
+        self.data.iter().any(|range| range.contains(address))
     }
 
     fn contains(&self, address: FileAddr) -> bool {

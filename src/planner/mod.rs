@@ -199,7 +199,9 @@ impl Planner {
         let mut sites: BTreeMap<FileAddr, SiteIndex> = BTreeMap::new();
         for (address, lines) in wanted {
             let Some(instruction) = code.instruction(address) else {
-                let reason = if code.is_unreadable(address) {
+                let reason = if code.is_data(address) {
+                    "in data among the code"
+                } else if code.is_unreadable(address) {
                     "behind bytes that are no instruction"
                 } else {
                     "not an instruction boundary"

@@ -107,6 +107,7 @@ macro_rules! every_c_or_cpp_program {
             c060_c061_c063_c_signals "c/signals.c"
             c081_c085_c_spawn "c/spawn.c"
             c_switch "c/switch.c"
+            c025_c_table_in_text "c/table_in_text.c"
             c057_c_tail_call "c/tail_call.c"
             c078_c_thread_exec "c/thread_exec.c"
             c075_c076_c_thread_exit "c/thread_exit.c"

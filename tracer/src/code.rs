@@ -21,6 +21,8 @@ pub struct Instruction {
     pub length: u8,
     /// Where control goes from here.
     pub flow: Flow,
+    /// The place that an operand relative to the pc names.
+    pub names: Option<Named>,
 }
 
 impl Instruction {
@@ -29,6 +31,15 @@ impl Instruction {
     pub fn end(&self) -> CodeOffset {
         CodeOffset(self.offset.0 + i64::from(self.length))
     }
+}
+
+/// What an instruction does with a place that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// It takes the address: of a table, or of code (`lea`).
+    Address(CodeOffset),
+    /// It reads or writes what lies there, or jumps by it.
+    Memory(CodeOffset),
 }
 
 /// Where control goes after an instruction.

@@ -3,7 +3,7 @@
 //! Must not know: processes. Source of the instruction set's facts: Intel SDM volume 2.
 
 use crate::addr::RemoteAddr;
-use crate::code::{CodeOffset, Flow, Instruction};
+use crate::code::{CodeOffset, Flow, Instruction, Named};
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Mnemonic};
 
 /// `int3`: one byte, so it can replace the first byte of any instruction.
@@ -50,9 +50,21 @@ pub(crate) fn decode(bytes: &[u8]) -> Vec<Instruction> {
             offset: CodeOffset(instruction.ip().cast_signed()),
             length,
             flow: flow_of(&instruction),
+            names: named_by(&instruction),
         });
     }
     decoded
+}
+
+fn named_by(instruction: &iced_x86::Instruction) -> Option<Named> {
+    if !instruction.is_ip_rel_memory_operand() {
+        return None;
+    }
+    let place = CodeOffset(instruction.ip_rel_memory_address().cast_signed());
+    Some(match instruction.mnemonic() {
+        Mnemonic::Lea => Named::Address(place),
+        _ => Named::Memory(place),
+    })
 }
 
 fn flow_of(instruction: &iced_x86::Instruction) -> Flow {
@@ -147,6 +159,23 @@ mod tests {
         assert_eq!(flows(&[0x0F, 0x0B]), [(0, 2, Flow::Trap)]);
         assert_eq!(flows(&SYSCALL_INSTRUCTION), [(0, 2, Flow::Call)]);
         assert_eq!(flows(&[0xFF, 0xE0]), [(0, 2, Flow::IndirectJump)]);
+    }
+
+    #[test]
+    fn c025_an_operand_relative_to_the_pc_names_a_place() {
+        // lea 9(%rip),%rdx ; mov -9(%rip),%eax ; mov %eax,(%rdx)
+        let code = [
+            0x48, 0x8D, 0x15, 9, 0, 0, 0, 0x8B, 0x05, 0xF7, 0xFF, 0xFF, 0xFF, 0x89, 0x02,
+        ];
+        let names: Vec<_> = decode(&code).iter().map(|i| i.names).collect();
+        assert_eq!(
+            names,
+            [
+                Some(Named::Address(CodeOffset(16))),
+                Some(Named::Memory(CodeOffset(4))),
+                None
+            ]
+        );
     }
 
     #[test]
