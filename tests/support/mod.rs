@@ -100,6 +100,7 @@ macro_rules! every_c_or_cpp_program {
             c027_c_own_trap "c/own_trap.c"
             c092_c_parents "c/parents.c"
             c091_c_raw_threads "c/raw_threads.c"
+            c117_c_planted_pages "c/planted_pages.c"
             c_recursion "c/recursion.c"
             c065_c_segfault "c/segfault.c"
             c017_c_seccomp "c/seccomp.c"
