@@ -101,6 +101,35 @@ fn c010_a_user_without_privileges_profiles_a_program_of_their_own() {
 }
 
 #[test]
+fn c016_a_program_that_is_set_user_id_runs_with_the_rights_of_who_runs_lineprof() {
+    // Needs root, to make one.
+    let folder = open_folder();
+    let (lineprof, program) = (
+        folder.path().join("lineprof"),
+        folder.path().join("effective_user"),
+    );
+    copy(Path::new(env!("CARGO_BIN_EXE_lineprof")), &lineprof);
+    copy(&Program::load("c/effective_user.c").build_first().path, &program);
+    std::fs::set_permissions(&program, Permissions::from_mode(0o4755)).expect("an own file");
+    let as_nobody = |command: &mut Command| {
+        let finished = Running::start(command.current_dir("/").uid(NOBODY).gid(NOBODY)).finish();
+        assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+        finished
+    };
+    assert_eq!(as_nobody(&mut Command::new(&program)).stdout_text(), "0\n");
+    let mut command = Command::new(&lineprof);
+    let finished = as_nobody(command.args(["--function", "work", "--"]).arg(&program));
+    assert_eq!(finished.stdout_text(), format!("{NOBODY}\n"));
+    let said = finished.stderr_text();
+    let note = said.lines().find(|line| line.contains("rights of user 0"));
+    assert!(
+        note.is_some_and(|note| note.contains("it runs with yours")),
+        "{said}"
+    );
+    assert!(said.contains("Line Contents"), "{said}");
+}
+
+#[test]
 fn c011_a_filter_that_refuses_ptrace_is_named_with_what_to_do() {
     let filter = Program::load("c/without_ptrace.c").build_first();
     let program = Program::load("c/exit_code.c").build_first();

@@ -105,6 +105,27 @@ fn places(functions: &[(String, usize)]) -> Vec<String> {
     functions.iter().map(place).collect()
 }
 
+/// The rights of another user that `program` would have without a tracer (execve(2)), where this one may not let it.
+pub(crate) fn lent_rights(program: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    // <sys/stat.h>, S_ISUID and S_ISGID.
+    const SET_USER: u32 = 0o4000;
+    const SET_GROUP: u32 = 0o2000;
+    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let file = std::fs::metadata(program).ok()?;
+    let lent = match file.mode() {
+        mode if mode & SET_USER != 0 && file.uid() != user.as_raw() => format!("user {}", file.uid()),
+        mode if mode & SET_GROUP != 0 && file.gid() != group.as_raw() => format!("group {}", file.gid()),
+        _ => return None,
+    };
+    (!user.is_root()).then(|| {
+        format!(
+            "{} would run with the rights of {lent}; under a tracer that is not root it runs with yours",
+            program.display()
+        )
+    })
+}
+
 /// A library has come whose functions are profiled.
 pub(crate) fn loaded(path: &Path, functions: usize, sites: usize) {
     let path = path.display().to_string();

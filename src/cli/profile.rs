@@ -14,6 +14,7 @@ use lineprof::profiler::{
     self, Engine, Observer, Outcome, Pending, Pid, Pinning, Progress, Settings, SignalMask, StopHandle,
     Target,
 };
+use lineprof::report::escape::Escaped;
 use lineprof::select::Selection;
 use lineprof::source::SourceCache;
 use lineprof_tracer::End;
@@ -100,6 +101,9 @@ fn launch(words: &[OsString], blocked: SignalMask) -> Result<Target, Failure> {
             failure.hint("check the name; a program outside of PATH needs its path, as in `./program`")
         });
     };
+    if let Some(note) = notes::lent_rights(&program) {
+        eprintln!("lineprof: {}", Escaped(&note));
+    }
     let variable = |(name, value): (OsString, OsString)| {
         let mut text = name.into_vec();
         text.push(b'=');
