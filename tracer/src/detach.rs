@@ -200,12 +200,13 @@ impl<K: Kernel> Core<K> {
                 self.leave_scratch(tid)?;
                 self.let_go(tid, Signal::NONE)
             }
-            Stop::Child(birth) => {
+            Stop::Child(_) => {
                 let message = self.kernel.event_message(tid)?;
                 let child = Tid(i32::try_from(message).or(Err(Errno::EIO))?);
                 let process = self.kernel.process_of(child).unwrap_or(self.process);
-                let role = self.role_of_process(child, Some((tid, birth)));
-                self.adopt(child, process, role, State::Unborn);
+                // Whether it shares the memory cannot be seen any more where kcmp(2) is refused, and it is let go in
+                // either case, with its code restored.
+                self.adopt(child, process, Role::Copy, State::Unborn);
                 self.let_go(tid, Signal::NONE)
             }
             Stop::Exiting if self.parked.had_let_go(tid) => Ok(()),

@@ -67,6 +67,30 @@ fn c052_c097_what_is_refused_while_all_sleep_is_tried_again_by_one_that_is_woken
 }
 
 #[test]
+fn c079_c094_a_child_that_is_told_of_during_a_detach_is_cleaned_without_kcmp() {
+    // Without kcmp(2) a byte tells whether two processes share their memory: not once all bytes are back.
+    for engine in BOTH {
+        for birth in [Share, Fork, Vfork] {
+            let child = vec![visit(1), visit(2), Exit];
+            let acts = vec![visit(1), birth(200, child), visit(1), ExitGroup(0)];
+            let mut core = attached(Scene::new().with(100, acts), engine);
+            core.kernel.kcmp_refused = Some(nix::errno::Errno::ENOSYS);
+            core.next_event().expect("a hit");
+            core.finish_current().expect("it goes on");
+            while core.kernel.all().count() == 1 {
+                core.kernel.advance();
+            }
+            core.detach().expect("no error");
+            let bytes = [1, 2, 3].map(|number| core.kernel.byte(0, site_at(number)));
+            assert_eq!(bytes, [Some(0x48); 3], "{engine:?}");
+            core.kernel.end_of_tracer();
+            core.kernel.play_on();
+            assert_eq!(visited(&core, 200), [1, 2], "{engine:?}");
+        }
+    }
+}
+
+#[test]
 fn c079_c097_a_copy_that_cannot_be_cleaned_is_not_let_go() {
     for engine in BOTH {
         let child = vec![visit(2), visit(1), Exit];
