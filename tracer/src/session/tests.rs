@@ -2,9 +2,9 @@
 
 mod children;
 mod detach;
-mod interleavings;
 mod interrupted;
 mod own_breakpoints;
+mod random;
 mod rewritten;
 mod stepping;
 mod turns;

@@ -14,7 +14,9 @@
 
 mod act;
 mod ends;
+mod failure;
 mod memory;
+mod mutant;
 mod player;
 mod processor;
 mod scene;
@@ -22,8 +24,10 @@ mod signals;
 mod stops;
 mod turns;
 
-pub(crate) use act::{Act, Order};
+pub(crate) use act::{Act, Happening, Order};
+pub(crate) use failure::{Failure, failure};
 pub(crate) use memory::site_at;
+pub(crate) use mutant::Mutant;
 pub(crate) use player::{Life, Player, registers};
 pub(crate) use scene::{Scene, ShadowStack, Sleepers};
 
@@ -31,6 +35,7 @@ use super::procfs::{Mapping, Seccomp, SignalSets};
 use super::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::arch::Registers;
+use crate::decode::decode;
 use crate::ids::{Pid, Tid};
 use memory::{TEXT, VDSO};
 use nix::errno::Errno;
@@ -46,8 +51,10 @@ impl Scene {
 impl Kernel for Scene {
     fn wait(&mut self, who: WaitFor) -> Answer<Option<(Tid, RawStatus)>> {
         self.enter();
-        let answer = self.take_stop(who);
-        self.log(format!("wait({who:?})"), answer)
+        let answer = self.take_stop(who).map(|stop| self.noted(stop));
+        let told = answer.map(|stop| stop.map(|(tid, status)| (tid.0, decode(status))));
+        self.journal.push(format!("wait({who:?}) = {told:?}"));
+        answer
     }
 
     fn seize(&mut self, tid: Tid, _: Seize) -> Answer<()> {
@@ -65,7 +72,13 @@ impl Kernel for Scene {
     fn resume(&mut self, tid: Tid, go: Go, signal: Signal) -> Answer<()> {
         self.enter();
         let answer = self.in_stop(tid).map(|_| ());
-        let answer = answer.map(|()| self.go_on(tid, go, signal));
+        let answer = answer.map(|()| {
+            let signal = self.passed(tid, go, signal);
+            self.go_on(tid, go, signal);
+        });
+        if self.is(Mutant::AsksRunning) {
+            self.in_stop(tid)?;
+        }
         self.log(format!("resume({tid}, {go:?}, {})", signal.0), answer)
     }
 
@@ -80,7 +93,9 @@ impl Kernel for Scene {
         let answer = self.in_stop(tid).map(|_| ());
         let answer = answer.map(|()| {
             self.thread(tid).traced = false;
-            self.go_on(tid, Go::On, signal);
+            if !self.is(Mutant::ForgetsThreads) {
+                self.go_on(tid, Go::On, signal);
+            }
         });
         self.log(format!("detach({tid}, {})", signal.0), answer)
     }
@@ -99,7 +114,12 @@ impl Kernel for Scene {
 
     fn set_pc(&mut self, tid: Tid, pc: RemoteAddr) -> Answer<()> {
         self.enter();
-        let answer = self.in_stop(tid).map(|t| t.regs.set_pc(pc));
+        let forgotten = self.is(Mutant::ForgetsPc);
+        let answer = self.in_stop(tid).map(|t| {
+            if !forgotten {
+                t.regs.set_pc(pc);
+            }
+        });
         self.log(format!("set_pc({tid}, {pc})"), answer)
     }
 
@@ -144,7 +164,10 @@ impl Kernel for Scene {
 
     fn write_memory(&mut self, tid: Tid, at: RemoteAddr, bytes: &[u8]) -> Answer<()> {
         self.enter();
-        let answer = self.write(tid, at.0, bytes);
+        let answer = match self.to_write(at, bytes) {
+            Some((at, bytes)) => self.write(tid, at, &bytes),
+            None => Ok(()),
+        };
         self.log(format!("write_memory({tid}, {at}, {bytes:x?})"), answer)
     }
 
@@ -161,6 +184,9 @@ impl Kernel for Scene {
     fn activity(&mut self, _: Pid, tid: Tid) -> Answer<Activity> {
         self.enter();
         let in_exec = self.is_in_exec(tid);
+        if self.is(Mutant::WakesSleepers) {
+            return Ok(Activity::Running);
+        }
         let answer = self.thread_mut(tid).map(|t| match t.life {
             // It waits for the other threads to end.
             Life::Running if in_exec => Activity::Sleeping,

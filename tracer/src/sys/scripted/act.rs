@@ -6,6 +6,8 @@
 //! memory, so a breakpoint there traps, and from the slot that the session has sent it to. Everything else
 //! is a system call or a signal. The order in which stops are reported is the test's choice.
 
+use crate::ids::{Pid, Tid};
+
 /// What a thread does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
@@ -31,9 +33,9 @@ pub(crate) enum Act {
     ExitGroup(i32),
     /// SIGCONT for the process with this leader.
     Continue(i32),
-    /// Sleeps in a system call until it is woken.
+    /// Sleeps in a system call until it is woken, or not at all when it was woken before.
     Sleep,
-    /// Wakes a sleeping thread.
+    /// Wakes a thread.
     Wake(i32),
     /// Leaves a signal handler.
     Return,
@@ -52,4 +54,17 @@ pub(crate) enum Order {
     FirstOfList,
     /// By the generator of this seed, which also lets threads run between any two requests.
     Random(u64),
+    /// By these choices, as a random order has drawn them; then always the first that there is.
+    Written(Vec<u64>),
+}
+
+/// What comes from outside between two requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Happening {
+    /// A signal comes for a thread.
+    Signal(Tid, i32),
+    /// A process is killed.
+    Kill(Pid),
+    /// The tracer's child of this number ends, which is no tracee.
+    Ring(Tid),
 }

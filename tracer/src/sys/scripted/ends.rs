@@ -123,7 +123,7 @@ impl Scene {
                 self.history.push((tid, thread.clone()));
                 thread.visited.clear();
                 thread.given.clear();
-                thread.sent.clear();
+                thread.sent = thread.pending.iter().copied().collect();
                 thread.replaced = true;
             }
             self.memories.push(BTreeMap::new());

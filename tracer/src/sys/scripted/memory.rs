@@ -2,8 +2,9 @@
 //!
 //! Must not know: threads' lives. Only addresses that were put there exist.
 
-use super::player::Life;
+use super::player::{Life, Player};
 use super::scene::Scene;
+use crate::arch::BREAKPOINT;
 use crate::ids::Tid;
 use crate::sys::Answer;
 use nix::errno::Errno;
@@ -27,6 +28,11 @@ pub(crate) fn is_slot(pc: u64) -> bool {
     (0x1_0000..SLOTS_BELOW).contains(&pc)
 }
 
+/// Whether an address lies in the program's code.
+pub(super) fn is_text(at: u64) -> bool {
+    (TEXT..TEXT + 0x1000).contains(&at)
+}
+
 pub(super) fn put(memory: &mut BTreeMap<u64, u8>, at: u64, bytes: &[u8]) {
     memory.extend((at..).zip(bytes.iter().copied()));
 }
@@ -34,6 +40,14 @@ pub(super) fn put(memory: &mut BTreeMap<u64, u8>, at: u64, bytes: &[u8]) {
 impl Scene {
     pub(crate) fn byte(&self, memory: usize, at: u64) -> Option<u8> {
         self.memories[memory].get(&at).copied()
+    }
+
+    /// Where a memory's code is not the program's.
+    pub(crate) fn changed_code(&self, memory: usize) -> Vec<u64> {
+        let there = &self.memories[memory];
+        let text = there.iter().filter(|(at, _)| is_text(**at));
+        let changed = text.filter(|(at, byte)| self.program.get(at) != Some(byte));
+        changed.map(|(at, _)| *at).collect()
     }
 
     pub(super) fn read(&mut self, tid: Tid, at: u64, buffer: &mut [u8]) -> Answer<usize> {
@@ -57,12 +71,23 @@ impl Scene {
         if thread.life == Life::Zombie {
             return Err(Errno::ESRCH);
         }
-        let in_text = (TEXT..TEXT + 0x1000).contains(&at);
-        assert!(
-            !in_text || bytes.len() == 1,
-            "invariant 2: one byte of code at a time"
-        );
         let memory = thread.memory;
+        if is_text(at) {
+            assert_eq!(bytes.len(), 1, "invariant 2: one byte of code at a time");
+            let original = self.program.get(&at).copied();
+            assert!(
+                (at - TEXT).is_multiple_of(16) && (bytes == [BREAKPOINT] || original == Some(bytes[0])),
+                "invariant 2: {bytes:x?} is written at {at:#x}"
+            );
+        } else if is_slot(at) {
+            let end = at + bytes.len() as u64;
+            let inside = |t: &&Player| t.memory == memory && (at..end).contains(&t.regs.pc().0);
+            let inside = self.threads.values().find(inside);
+            assert!(
+                inside.is_none(),
+                "invariant 2: slots are written under {inside:?}"
+            );
+        }
         if let Some((address, times)) = &mut self.refused_writes
             && *address == at
             && *times > 0

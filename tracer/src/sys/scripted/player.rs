@@ -55,6 +55,10 @@ pub(crate) struct Player {
     pub(super) frames: Vec<(u64, u64)>,
     pub(super) go: Go,
     pub(super) in_call: bool,
+    /// The request at which it fell asleep last.
+    pub(super) asleep_since: usize,
+    /// How often it was woken while it was awake.
+    pub(super) wake_ups: u32,
     pub(super) waits_for_child: Option<Tid>,
     /// The signal that its process is stopped by.
     pub(super) group: Option<i32>,
@@ -99,6 +103,8 @@ impl Player {
             frames: Vec::new(),
             go: Go::On,
             in_call: false,
+            asleep_since: 0,
+            wake_ups: 0,
             waits_for_child: None,
             group: None,
             rounds: 0,
@@ -111,11 +117,17 @@ impl Player {
         self.killed || self.replaced || !self.acts.is_empty()
     }
 
+    /// Whether it was ended from outside, or by its own process.
+    pub(crate) fn ended_early(&self) -> bool {
+        self.was_killed() || !self.pending.is_empty()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.regs.pc().0 == IDLE
     }
 
-    pub(super) fn is_busy(&self) -> bool {
+    /// Whether there is anything for it to do.
+    pub(crate) fn is_busy(&self) -> bool {
         !self.acts.is_empty() || !self.pending.is_empty() || self.regs.pc().0 != IDLE
     }
 }

@@ -20,8 +20,7 @@ impl Scene {
         let code: Vec<u8> = (pc..pc + 15).map_while(|at| self.byte(memory, at)).collect();
         let stepping = go == Go::Step;
         if self.own_breakpoints.contains(&pc) {
-            self.visit_done(tid, pc);
-            self.thread(tid).sent.push(libc::SIGTRAP);
+            self.run_own_breakpoint(tid, pc);
         }
         if code.first() == Some(&BREAKPOINT) {
             self.thread(tid).regs.set_pc(RemoteAddr(pc + 1));
@@ -71,6 +70,12 @@ impl Scene {
         if stepping {
             self.stop(tid, 0, libc::SIGTRAP, Origin::Step);
         }
+    }
+
+    /// The program's own `int3`: its signal is the program's.
+    pub(super) fn run_own_breakpoint(&mut self, tid: Tid, at: u64) {
+        self.visit_done(tid, at);
+        self.thread(tid).sent.push(libc::SIGTRAP);
     }
 
     pub(super) fn visit_done(&mut self, tid: Tid, site: u64) {

@@ -2,8 +2,10 @@
 //!
 //! Must not know: requests' names; what threads do when they run.
 
-use super::act::{Act, Order};
+use super::act::{Act, Happening, Order};
+use super::failure;
 use super::memory::{VDSO, put, site_at};
+use super::mutant::Mutant;
 use super::player::{Life, Player};
 use crate::arch::BREAKPOINT;
 use crate::ids::{Pid, Tid};
@@ -25,13 +27,25 @@ pub(crate) enum ShadowStack {
     Kept,
 }
 
+/// So much of a journal is printed, its end.
+const MOST_PRINTED: usize = 200;
+
 /// A scene and, by [`crate::sys::Kernel`], the kernel it plays in.
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) journal: Vec<String>,
+    /// What was drawn so far: as `Order::Written` it plays the same again.
+    pub(crate) choices: Vec<u64>,
+    /// How the seam is broken, to see that it is noticed.
+    pub(crate) mutant: Option<Mutant>,
+    /// What happens at which request, counted from 1.
+    pub(crate) happenings: Vec<(usize, Happening)>,
     /// At this request (counted from 1) the process with this leader is killed.
     pub(crate) kill_at: Option<(usize, Pid)>,
     pub(crate) requests: usize,
+    pub(super) turns: usize,
+    /// A session that makes as many requests comes to no end.
+    pub(crate) most_requests: usize,
     /// At this request this thread is sent this signal.
     pub(crate) signal_at: Option<(usize, Tid, i32)>,
     /// At this request the tracer's child of this number ends.
@@ -51,6 +65,8 @@ pub(crate) struct Scene {
     /// Rounds of a repeated instruction.
     pub(crate) rounds: u32,
     pub(super) memories: Vec<BTreeMap<u64, u8>>,
+    /// The program's memory as it was before the session began.
+    pub(super) program: BTreeMap<u64, u8>,
     /// Where the program has an `int3`.
     pub(super) own_breakpoints: Vec<u64>,
     pub(super) threads: BTreeMap<Tid, Player>,
@@ -75,6 +91,9 @@ impl Scene {
         put(&mut memory, VDSO + 0x40, &crate::arch::SYSCALL_INSTRUCTION);
         Self {
             journal: Vec::new(),
+            choices: Vec::new(),
+            mutant: None,
+            happenings: Vec::new(),
             kill_at: None,
             signal_at: None,
             child_ends_at: None,
@@ -84,9 +103,12 @@ impl Scene {
             shadow_stack: ShadowStack::None,
             begun: false,
             requests: 0,
+            turns: 0,
+            most_requests: 300_000,
             exit_stops: true,
             traps_before_pause: false,
             rounds: 1,
+            program: memory.clone(),
             memories: vec![memory],
             own_breakpoints: Vec::new(),
             threads: BTreeMap::new(),
@@ -115,7 +137,7 @@ impl Scene {
 
     /// The program's `number`th instruction is an `int3`.
     pub(crate) fn own_breakpoint(mut self, number: u64) -> Self {
-        put(&mut self.memories[0], site_at(number), &[BREAKPOINT]);
+        self = self.instruction(number, &[BREAKPOINT]);
         self.own_breakpoints.push(site_at(number));
         self
     }
@@ -123,6 +145,7 @@ impl Scene {
     /// The program's `number`th instruction is this one.
     pub(crate) fn instruction(mut self, number: u64, code: &[u8]) -> Self {
         put(&mut self.memories[0], site_at(number), code);
+        self.program.clone_from(&self.memories[0]);
         self
     }
 
@@ -142,20 +165,33 @@ impl Scene {
     }
 
     pub(crate) fn chance(&mut self, of: u64) -> u64 {
-        // xorshift64 (Marsaglia, 2003).
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random % of
+        let choice = match &self.order {
+            Order::Written(choices) => choices.get(self.choices.len()).map_or(0, |choice| choice % of),
+            Order::AsHappened | Order::NewestFirst | Order::FirstOfList | Order::Random(_) => {
+                // xorshift64 (Marsaglia, 2003).
+                self.random ^= self.random << 13;
+                self.random ^= self.random >> 7;
+                self.random ^= self.random << 17;
+                self.random % of
+            }
+        };
+        self.choices.push(choice);
+        choice
     }
 
     pub(super) fn is_random(&self) -> bool {
-        matches!(self.order, Order::Random(_))
+        matches!(self.order, Order::Random(_) | Order::Written(_))
     }
 
     /// Every request passes here: the moment for what happens between two requests.
     pub(super) fn enter(&mut self) {
         self.requests += 1;
+        assert!(self.requests < self.most_requests, "no end");
+        let now = |(at, _): &(usize, Happening)| *at == self.requests;
+        let come: Vec<_> = self.happenings.iter().copied().filter(now).collect();
+        for (_, happening) in come {
+            self.happen(happening);
+        }
         if let Some((at, process)) = self.kill_at
             && at == self.requests
         {
@@ -171,8 +207,18 @@ impl Scene {
         {
             self.end_child_of_tracer(child);
         }
-        if self.is_random() && self.begun && self.chance(3) == 0 {
+        // Not at 0, which is what a written order ends with.
+        if self.is_random() && self.begun && self.chance(3) == 2 && !self.able().is_empty() {
             self.advance();
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        self.journal.push(format!("-- {happening:?}"));
+        match happening {
+            Happening::Signal(tid, signal) => self.signal(tid, signal),
+            Happening::Kill(pid) => self.kill_process(pid),
+            Happening::Ring(tid) => self.end_child_of_tracer(tid),
         }
     }
 
@@ -201,6 +247,11 @@ impl Scene {
         gone.chain(self.threads.iter().map(|(tid, t)| (*tid, t)))
     }
 
+    /// Everything that has not gone, by tid.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (Tid, &Player)> {
+        self.threads.iter().map(|(tid, t)| (*tid, t))
+    }
+
     /// Lets the scene go on without a tracer until nobody can do anything.
     pub(crate) fn play_on(&mut self) {
         while self.advance() {}
@@ -210,7 +261,12 @@ impl Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("journal of {:?}:\n{}", self.order, self.journal.join("\n"));
+            failure::failed(std::mem::take(&mut self.choices));
+        }
+        if std::thread::panicking() && !failure::is_quiet() {
+            let first = self.journal.len().saturating_sub(MOST_PRINTED);
+            eprintln!("journal of {:?}, from request to request:", self.order);
+            eprintln!("{}", self.journal[first..].join("\n"));
         }
     }
 }

@@ -16,6 +16,9 @@ impl Scene {
         if let Ok(thread) = self.thread_mut(tid) {
             thread.pending.push_back(signal);
             thread.sent.push(signal);
+            if thread.life == Life::Sleeping && thread.waits_for_child.is_none() {
+                thread.life = Life::Running;
+            }
         }
     }
 

@@ -32,18 +32,20 @@ impl Scene {
 
     pub(super) fn ask_to_stop(&mut self, tid: Tid) -> Answer<()> {
         let may_wake = self.sleepers == Sleepers::MayBeWoken;
+        let requests = self.requests;
         let thread = self.thread_mut(tid)?;
         if thread.life == Life::Zombie || !thread.traced {
             return Err(Errno::ESRCH);
         }
+        // One that has fallen asleep since it was looked at is woken: nobody can know.
         assert!(
-            thread.life != Life::Sleeping || thread.killed || may_wake,
+            thread.life != Life::Sleeping || thread.killed || may_wake || thread.asleep_since == requests,
             "an interrupt would make the system call of {tid} fail with EINTR"
         );
-        if thread.life == Life::Sleeping {
+        thread.interrupted = true;
+        if thread.life == Life::Sleeping && thread.waits_for_child.is_none() {
             thread.life = Life::Running;
         }
-        thread.interrupted = true;
         Ok(())
     }
 
@@ -96,7 +98,7 @@ impl Scene {
                         self.reports.iter().position(|t| Some(t) == first).unwrap_or(0)
                     }
                     Order::NewestFirst => self.reports.len() - 1,
-                    Order::Random(_) => {
+                    Order::Random(_) | Order::Written(_) => {
                         let count = self.reports.len() as u64;
                         usize::try_from(self.chance(count)).expect("small")
                     }
@@ -180,7 +182,9 @@ impl Scene {
 
     /// Whether the thread would go on in the middle of the instruction it is to visit.
     pub(super) fn is_late(&mut self, tid: Tid, pc: u64) -> bool {
-        matches!(self.thread(tid).acts.front(), Some(Act::Visit(at)) if at + 1 == pc)
+        // Behind an `int3` of its own it is where it would be without us.
+        !self.own_breakpoints.contains(&pc.wrapping_sub(1))
+            && matches!(self.thread(tid).acts.front(), Some(Act::Visit(at)) if at + 1 == pc)
     }
 
     /// The tracer's thread ends: the kernel lets its tracees go, with the signals they stopped for.

@@ -29,7 +29,9 @@ impl Scene {
                 return false;
             };
             self.journal.push(format!("-- at last: {act:?}"));
-            let by = *self.threads.keys().next().expect("somebody");
+            let Some(by) = self.threads.keys().next().copied() else {
+                return false;
+            };
             // No thread's own act: nothing of it is taken away.
             self.thread(by).acts.push_front(act.clone());
             self.act(by, act);
@@ -40,6 +42,8 @@ impl Scene {
         } else {
             0
         };
+        self.turns += 1;
+        assert!(self.turns < 100 * self.most_requests, "nobody comes to an end");
         self.turn(able[number]);
         true
     }
@@ -61,6 +65,9 @@ impl Scene {
                 let thread = self.thread(tid);
                 thread.regs.set_pc(RemoteAddr(next + 1));
                 thread.trap_queued = true;
+                if self.own_breakpoints.contains(&next) {
+                    self.run_own_breakpoint(tid, next);
+                }
             }
             let group = self.thread(tid).group;
             return self.stop(
@@ -146,8 +153,8 @@ impl Scene {
                     }
                 }
             }
-            Act::Sleep => self.thread(tid).life = Life::Sleeping,
-            Act::Wake(other) => self.wake(Tid(other)),
+            Act::Sleep => self.sleep(tid),
+            Act::Wake(other) => self.wake_up(Tid(other)),
             Act::Ring(child) => self.end_child_of_tracer(Tid(child)),
             Act::Return => {
                 let thread = self.thread(tid);
@@ -155,6 +162,27 @@ impl Scene {
                 thread.regs.set_pc(RemoteAddr(pc));
                 thread.regs.set_sp(RemoteAddr(sp));
             }
+        }
+    }
+
+    fn sleep(&mut self, tid: Tid) {
+        let requests = self.requests;
+        let thread = self.thread(tid);
+        if thread.wake_ups > 0 {
+            thread.wake_ups -= 1;
+            return;
+        }
+        thread.life = Life::Sleeping;
+        thread.asleep_since = requests;
+    }
+
+    fn wake_up(&mut self, tid: Tid) {
+        match self.threads.get_mut(&tid) {
+            Some(thread) if thread.life == Life::Sleeping && thread.waits_for_child.is_none() => {
+                thread.life = Life::Running;
+            }
+            Some(thread) => thread.wake_ups += 1,
+            None => {}
         }
     }
 
