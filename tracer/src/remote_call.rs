@@ -44,7 +44,11 @@ impl RemoteCaller {
         let ran = kernel
             .set_registers(tid, &ready)
             .and_then(|()| run(kernel, tid, parked));
-        // Both are put back whatever came of it; a tracee that has died meanwhile reports that by itself.
+        // A thread that has ended may have come back as one that has called exec: its registers are another program's.
+        if matches!(ran, Err(Errno::ESRCH)) {
+            return Err(Errno::ESRCH);
+        }
+        // Whatever else came of it, both are put back.
         let restored = kernel
             .set_registers(tid, &saved)
             .and(kernel.set_signal_mask(tid, mask));

@@ -205,6 +205,22 @@ fn the_first_hit_of_a_leader_that_an_exec_kills_ends_with_the_exec() {
     }
 }
 
+#[test]
+fn an_exec_that_ends_a_leader_within_a_call_keeps_its_own_registers() {
+    // Without a stop at its end the leader comes back as the thread that has called exec: another program.
+    for seed in 1..1000 {
+        let scene = Scene::new()
+            .with(100, vec![visit(1)])
+            .with(101, vec![visit(4), Exec])
+            .order(Order::Random(seed));
+        let mut core = attached(scene, Engine::Displaced);
+        core.kernel.exit_stops = false;
+        let fresh = crate::sys::scripted::registers();
+        assert_eq!(play(&mut core).last(), Some(&Event::Executed), "seed {seed}");
+        assert_eq!(core.kernel.thread(PID.leader()).regs, fresh, "seed {seed}");
+    }
+}
+
 /// Runs a scene once for each request of a whole run, with the process killed at that request.
 fn killed_at_every_request(engine: Engine, scene: impl Fn() -> Scene, exit_stops: bool) {
     for at in 1.. {
