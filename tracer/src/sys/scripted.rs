@@ -93,6 +93,8 @@ impl Kernel for Scene {
         let answer = self.in_stop(tid).map(|_| ());
         let answer = answer.map(|()| {
             self.thread(tid).traced = false;
+            // A stop that was asked for is not made any more (`__ptrace_unlink`, kernel/ptrace.c).
+            self.thread(tid).interrupted = false;
             if !self.is(Mutant::ForgetsThreads) {
                 self.go_on(tid, Go::On, signal);
             }

@@ -129,6 +129,8 @@ impl Scene {
             self.memories.push(BTreeMap::new());
             thread.memory = self.memories.len() - 1;
             thread.acts.clear();
+            thread.handlers.clear();
+            thread.frames.clear();
             thread.regs = registers();
             thread.message = u64::try_from(tid.0).expect("a tid");
             self.threads.insert(leader, thread);

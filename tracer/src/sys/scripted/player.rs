@@ -8,7 +8,7 @@ use crate::addr::RemoteAddr;
 use crate::arch::Registers;
 use crate::ids::{Pid, Tid};
 use crate::sys::procfs::Seccomp;
-use crate::sys::{Go, Origin};
+use crate::sys::{Go, Origin, Signal};
 use std::collections::{HashMap, VecDeque};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,8 +126,15 @@ impl Player {
         self.regs.pc().0 == IDLE
     }
 
+    /// The first of its pending signals that it does not block.
+    pub(super) fn deliverable(&self) -> Option<usize> {
+        let blocked = |signal: i32| self.mask & Signal(signal).bit() != 0;
+        let mut pending = self.pending.iter();
+        pending.position(|signal| *signal == libc::SIGSTOP || !blocked(*signal))
+    }
+
     /// Whether there is anything for it to do.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.acts.is_empty() || !self.pending.is_empty() || self.regs.pc().0 != IDLE
+        !self.acts.is_empty() || self.deliverable().is_some() || self.regs.pc().0 != IDLE
     }
 }

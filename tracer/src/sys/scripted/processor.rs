@@ -11,6 +11,7 @@ use crate::ids::Tid;
 use crate::sys::{Go, Origin};
 
 const TRAP_FLAG: u64 = 0x100;
+pub(super) const PUSHF: u8 = 0x9C;
 
 impl Scene {
     /// The thread's processor runs what lies at its pc.
@@ -45,7 +46,7 @@ impl Scene {
                 self.visit_done(tid, site);
                 return self.stop(tid, 0, libc::SIGTRAP | 0x80, Origin::Other);
             }
-            [0x9C, ..] => {
+            [PUSHF, ..] => {
                 let thread = self.thread(tid);
                 let top = thread.regs.sp().minus(8);
                 thread.regs.set_sp(top);

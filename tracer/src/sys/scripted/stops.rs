@@ -4,8 +4,10 @@
 
 use super::act::{Act, Order};
 use super::player::{Life, Player};
+use super::processor::PUSHF;
 use super::refuse;
 use super::scene::{Scene, Sleepers};
+use crate::arch::BREAKPOINT;
 use crate::ids::Tid;
 use crate::sys::{Answer, Go, Origin, RawStatus, Signal, WaitFor};
 use nix::errno::Errno;
@@ -182,9 +184,15 @@ impl Scene {
 
     /// Whether the thread would go on in the middle of the instruction it is to visit.
     pub(super) fn is_late(&mut self, tid: Tid, pc: u64) -> bool {
-        // Behind an `int3` of its own it is where it would be without us.
-        !self.own_breakpoints.contains(&pc.wrapping_sub(1))
-            && matches!(self.thread(tid).acts.front(), Some(Act::Visit(at)) if at + 1 == pc)
+        let at = pc.wrapping_sub(1);
+        let is_next = self.thread(tid).acts.front() == Some(&Act::Visit(at));
+        // Behind an instruction of one byte that has run it is where it would be without us.
+        let behind = match self.program.get(&at) {
+            Some(&BREAKPOINT) => true,
+            Some(&PUSHF) => self.thread(tid).visited.contains(&at),
+            _ => false,
+        };
+        is_next && !behind
     }
 
     /// The tracer's thread ends: the kernel lets its tracees go, with the signals they stopped for.
@@ -205,9 +213,11 @@ impl Scene {
                 };
                 self.reports.retain(|t| *t != tid);
                 let trap = passed_on == libc::SIGTRAP && self.thread(tid).origin == Origin::Breakpoint;
-                let own = self.thread(tid).acts.front() != Some(&Act::OwnBreakpoint);
+                let at = self.thread(tid).regs.pc().0.wrapping_sub(1);
+                let next = self.thread(tid).acts.front().cloned();
+                let own = self.own_breakpoints.contains(&at) || next == Some(Act::OwnBreakpoint);
                 let at_site = !self.thread(tid).is_idle();
-                assert!(!(trap && own && at_site), "{tid} dies of our breakpoint");
+                assert!(!(trap && !own && at_site), "{tid} dies of our breakpoint");
                 self.go_on(tid, Go::On, Signal(passed_on));
             }
             if let Ok(thread) = self.thread_mut(tid) {

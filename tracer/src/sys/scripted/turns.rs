@@ -77,8 +77,7 @@ impl Scene {
                 Origin::Other,
             );
         }
-        let open = thread.mask == 0;
-        if let Some(at) = thread.pending.iter().position(|s| open || *s == libc::SIGSTOP) {
+        if let Some(at) = thread.deliverable() {
             let signal = thread.pending.remove(at).expect("found");
             return self.stop(tid, 0, signal, Origin::Other);
         }

@@ -63,7 +63,7 @@ impl Case {
         for (tid, acts) in &self.threads {
             wake_ups(*tid, acts, &mut |tid| scene.later(Wake(tid)));
         }
-        scene.most_requests = 20_000;
+        scene.most_requests = 5_000;
         scene.exit_stops = self.exit_stops;
         scene.kcmp_refused = (!self.kcmp).then_some(nix::errno::Errno::ENOSYS);
         scene
