@@ -184,6 +184,7 @@ impl<K: Kernel> Core<K> {
             Stop::Ended(_) => Ok(()),
             Stop::Signal(Signal::TRAP) if self.undo_hit(tid)? => self.let_go(tid, Signal::NONE),
             Stop::Signal(signal) => {
+                self.call_again_at_ignored(tid, signal)?;
                 self.leave_scratch(tid)?;
                 self.let_go(tid, signal)
             }

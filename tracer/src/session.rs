@@ -520,6 +520,7 @@ impl<K: Kernel> Core<K> {
 
     /// Hands a signal that is not ours to the program, which sees itself at addresses of its own.
     pub(crate) fn deliver(&mut self, tid: Tid, signal: Signal) -> Answer<()> {
+        self.call_again_at_ignored(tid, signal)?;
         self.leave_scratch(tid)?;
         if signal == Signal::TRAP {
             return self.deliver_trap(tid);

@@ -8,5 +8,6 @@ pub(crate) use insn::{
     BREAKPOINT, MAX_INSTRUCTION, SYSCALL_INSTRUCTION, SteppingHazard, decode, landing_pad_length,
     stepping_hazard, undo_breakpoint,
 };
+pub(crate) use regs::Limit;
 pub use regs::Registers;
 pub(crate) use relocate::{NotRelocatable, Position, Relocated, SLOT_SIZE, relocate};

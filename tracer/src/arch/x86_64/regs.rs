@@ -79,7 +79,7 @@ impl Registers {
     /// The registers before the system call that has just ended with EINTR, when to run it again is no other than to run it.
     ///
     /// Source: syscall(2), the x86-64 row; `arch_do_signal_or_restart` (arch/x86/kernel/signal.c) restarts calls so.
-    pub(crate) fn before_interrupted_call(&self) -> Option<Self> {
+    pub(crate) fn before_interrupted_call(&self) -> Option<(Self, Limit)> {
         let number = self.0.orig_rax.cast_signed();
         if self.syscall_result() != -i64::from(libc::EINTR) || !END_WITH_EINTR.contains(&number) {
             return None;
@@ -88,13 +88,30 @@ impl Registers {
         before.0.rip = self.0.rip.wrapping_sub(SYSCALL_INSTRUCTION.len() as u64);
         before.0.rax = self.0.orig_rax;
         before.0.orig_rax = u64::MAX;
-        Some(before)
+        // Milliseconds are an int, and -1 is for ever; a null pointer is no limit.
+        let for_ever = match number {
+            libc::SYS_epoll_wait | libc::SYS_epoll_pwait => self.0.r10 & 0x8000_0000 != 0,
+            libc::SYS_epoll_pwait2 | libc::SYS_semtimedop => self.0.r10 == 0,
+            libc::SYS_rt_sigtimedwait => self.0.rdx == 0,
+            libc::SYS_semop => true,
+            _ => false,
+        };
+        Some((before, if for_ever { Limit::None } else { Limit::Some }))
     }
 
     /// What the system call just left in the result register: a value, or minus an errno.
     pub(crate) fn syscall_result(&self) -> i64 {
         self.0.rax.cast_signed()
     }
+}
+
+/// Whether a system call ends by itself after a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// It sleeps for as long as it takes.
+    None,
+    /// It does, or may.
+    Some,
 }
 
 /// System calls that end with EINTR without a handler, and have done nothing then.

@@ -44,3 +44,40 @@ fn c095_the_eintr_of_a_handled_signal_stays() {
     };
     assert_eq!(moved_by_detach(libc::SYS_epoll_wait, blocked), 2);
 }
+
+/// A thread in `epoll_wait` that a signal ends with EINTR; the bytes its pc has moved when the signal is delivered.
+fn moved_by_signal(signal: i32, timeout_ms: i32, handled: &[i32]) -> u64 {
+    let mut core = attached(Scene::new().with(100, vec![]), Engine::Displaced);
+    let thread = core.kernel.thread(Tid(100));
+    let behind = thread.regs.pc().0;
+    thread.regs.0.orig_rax = libc::SYS_epoll_wait.cast_unsigned();
+    thread.regs.0.rax = (-i64::from(libc::EINTR)).cast_unsigned();
+    thread.regs.0.r10 = u64::from(timeout_ms.cast_unsigned());
+    for number in handled {
+        thread.handlers.insert(*number, vec![]);
+    }
+    core.kernel.signal(Tid(100), signal);
+    let stop = core.kernel.wait(WaitFor::Any).expect("it is traced");
+    assert_eq!(stop.map(|(tid, _)| tid), Some(Tid(100)));
+    core.call_again_at_ignored(Tid(100), Signal(signal))
+        .expect("it lives");
+    behind - history(&core, 100).regs.pc().0
+}
+
+#[test]
+fn c060_a_signal_that_does_nothing_ends_no_call_without_a_limit() {
+    for signal in [libc::SIGCHLD, libc::SIGWINCH, libc::SIGURG] {
+        assert_eq!(moved_by_signal(signal, -1, &[]), 2, "{signal}");
+        assert_eq!(
+            moved_by_signal(signal, -1, &[signal]),
+            0,
+            "{signal}: its handler runs"
+        );
+    }
+    assert_eq!(moved_by_signal(libc::SIGTERM, -1, &[]), 0, "it kills");
+}
+
+#[test]
+fn c060_a_call_with_a_limit_is_not_begun_anew_at_each_signal() {
+    assert_eq!(moved_by_signal(libc::SIGCHLD, 1000, &[]), 0);
+}
