@@ -83,6 +83,7 @@ fn start(
     let options = Options {
         engine: settings.engine,
         pinning: settings.pinning,
+        children: lineprof_tracer::Children::RunFree,
     };
     let (handle, listener) = stop_pair()?;
     let session = match target {

@@ -235,7 +235,7 @@ impl Watch {
                         .thread_ended(ThreadKey(u64::from(thread.serial)), memory);
                 }
                 Event::Stopped(by) => observer.progress(Progress::Stopped { by }),
-                Event::Executed => replaced = true,
+                Event::Executed | Event::Began(_) => replaced = true,
                 Event::Ended(exit) => {
                     let end = match exit {
                         _ if replaced => profile::End::Executed,

@@ -44,6 +44,8 @@ pub(crate) struct AddressSpace {
     scratches: Vec<Scratch>,
     engine: Engine,
     pub(crate) caller: RemoteCaller,
+    /// Stops at its sites.
+    pub(crate) stops: u64,
 }
 
 impl AddressSpace {
@@ -53,6 +55,7 @@ impl AddressSpace {
             scratches: Vec::new(),
             engine,
             caller: RemoteCaller::default(),
+            stops: 0,
         }
     }
 
@@ -150,6 +153,56 @@ impl AddressSpace {
             }
         }
         Ok(left)
+    }
+
+    /// The sites and scratches of a copy of this memory, made by fork(2); `by` has it and has not run yet.
+    ///
+    /// The copy is as the memory was at the fork: what was changed between that and now is changed in it as well, but
+    /// for a scratch that is not mapped there.
+    ///
+    /// # Errors
+    /// ESRCH when `by` has no memory any more.
+    pub(crate) fn copy<K: Kernel>(&self, kernel: &mut K, by: Tid) -> Answer<Self> {
+        let mut copy = Self {
+            sites: self.sites.clone(),
+            scratches: Vec::new(),
+            engine: self.engine,
+            caller: self.caller.clone(),
+            stops: 0,
+        };
+        for scratch in &self.scratches {
+            if scratch.is_there(kernel, by)? {
+                copy.scratches.push(scratch.clone());
+            } else {
+                for id in scratch.sites() {
+                    copy.sites.all_mut()[id.index()].way = Way::Open;
+                }
+            }
+        }
+        for site in copy.sites.armed() {
+            // Lifted for a step, or planted after the fork.
+            let mut byte = [0];
+            let there = kernel.read_memory(by, site.address, &mut byte);
+            if there == Err(Errno::ESRCH) {
+                return Err(Errno::ESRCH);
+            }
+            if there == Ok(1) && byte[0] == site.original[0] {
+                kernel.write_memory(by, site.address, &[BREAKPOINT])?;
+            }
+        }
+        Ok(copy)
+    }
+
+    /// How many sites and scratches of this memory are in that of `by` too.
+    pub(crate) fn likeness<K: Kernel>(&self, kernel: &mut K, by: Tid) -> Answer<usize> {
+        let mut alike = 0;
+        for site in self.sites.armed() {
+            alike += usize::from(self.holds_breakpoint(kernel, by, site)?);
+        }
+        for scratch in &self.scratches {
+            alike += usize::from(scratch.is_there(kernel, by)?);
+        }
+        Ok(alike)
     }
 
     /// Whether two threads have one memory: a site that is lifted in one is lifted in the other.
@@ -284,14 +337,14 @@ impl AddressSpace {
         for place in scratch::places(&mappings, code, size) {
             match map_executable(&mut self.caller, kernel, tid, place, size, parked) {
                 Ok(start) => {
-                    let (scratch, bytes, refused) = scratch::lay_out(&mut self.sites, sites, start, calls);
+                    let (scratch, refused) = scratch::lay_out(&mut self.sites, sites, start, calls);
                     for (id, reason) in refused {
                         let address = self.sites.get(id).address;
                         tracing::debug!(site = %address, %reason, "steps in place");
                     }
                     // Others may share this memory and live on when this thread is killed here: nobody is sent to a slot
                     // that was not written.
-                    if let Err(errno) = kernel.write_memory(tid, start, &bytes) {
+                    if let Err(errno) = kernel.write_memory(tid, start, scratch.code()) {
                         for id in sites {
                             self.sites.all_mut()[id.index()].way = Way::Open;
                         }

@@ -17,13 +17,14 @@ use crate::addr::RemoteAddr;
 use crate::arch::undo_breakpoint;
 use crate::decode::{Stop, decode};
 use crate::error::{Error, Kind, Operation, Result, Subject};
-use crate::ids::Tid;
+use crate::ids::{SpaceId, Tid};
 use crate::session::Core;
 use crate::site::Way;
 use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
 use crate::tracee::{Role, State, Tracee};
 use crate::trap_setting::Allowed;
 use nix::errno::Errno;
+use std::collections::BTreeMap;
 
 impl<K: Kernel> Core<K> {
     /// Gives the process back. What remains attached afterwards sleeps, and is let go by the end of this thread.
@@ -35,8 +36,9 @@ impl<K: Kernel> Core<K> {
         self.affinity.release_all();
         self.left = self.restore_code();
         let settled = self.let_all_go();
-        if let [first, ..] = self.left.as_slice() {
-            let (sites, first) = (self.left.len(), *first);
+        let mut left = self.left.values().flatten();
+        if let Some(first) = left.next().copied() {
+            let sites = 1 + left.count();
             let kind = Kind::BreakpointsLeft { sites, first };
             return Err(Error::from_kind(Operation::Detach, subject, kind));
         }
@@ -73,6 +75,9 @@ impl<K: Kernel> Core<K> {
         for (tid, status) in std::mem::take(&mut self.early) {
             self.parked.push(tid, status);
         }
+        if let Some(tid) = self.begins.take() {
+            self.stand_at(tid);
+        }
         // The thread of the last event stands at a site or behind it; no byte of ours is there any more.
         let mut settled = match self.current {
             Some((tid, _)) => gone_is_fine(self.restore_again(tid)).and(self.forget_current()),
@@ -100,14 +105,14 @@ impl<K: Kernel> Core<K> {
                 return settled;
             };
             if self.kernel.interrupt(tid).is_err() {
-                self.tracees.remove(&tid);
+                self.forget(tid);
                 continue;
             }
             // Not for this one alone: it may be in an exec that waits for another to end.
             match self.kernel.wait(WaitFor::Any).unwrap_or(None) {
                 Some((tid, status)) => settled = settled.and(gone_is_fine(self.settle(tid, status))),
                 None => {
-                    self.tracees.remove(&tid);
+                    self.forget(tid);
                 }
             }
         }
@@ -117,22 +122,31 @@ impl<K: Kernel> Core<K> {
     ///
     /// One of the profiled process will do. Each of the others may have gone into an exec that is not told
     /// yet, and have another memory: so all of them are used.
-    fn restore_code(&mut self) -> Vec<RemoteAddr> {
-        let mut by: Vec<_> = self.any_thread().into_iter().collect();
-        let of = |role| move |t: &&Tracee| t.role == role;
+    fn restore_code(&mut self) -> BTreeMap<SpaceId, Vec<RemoteAddr>> {
+        let spaces: Vec<SpaceId> = self.spaces.lived_in().collect();
+        let left = spaces.into_iter().map(|space| (space, self.restore_space(space)));
+        left.filter(|(_, left)| !left.is_empty()).collect()
+    }
+
+    fn restore_space(&mut self, space: SpaceId) -> Vec<RemoteAddr> {
+        let mut by = Vec::new();
+        if space == self.focus.space {
+            by.extend(self.any_thread());
+        }
+        let of = |role| move |t: &&Tracee| t.role == role && t.space == space;
         let all = || self.tracees.values();
         by.extend(all().filter(of(Role::Profiled)).map(|t| t.id.tid));
         let passing: Vec<_> = all().filter(of(Role::Passing)).map(|t| t.id.tid).collect();
         let mut left = Vec::new();
         for tid in by {
-            if let Ok(there) = self.space.restore(&mut self.kernel, tid) {
+            if let Ok(there) = self.spaces[space].restore(&mut self.kernel, tid) {
                 left = there;
                 break;
             }
         }
         for tid in passing {
             // After an exec unseen it has nothing of ours, and that says nothing about the others.
-            match self.space.restore(&mut self.kernel, tid) {
+            match self.spaces[space].restore(&mut self.kernel, tid) {
                 Ok(there) if !there.is_empty() => left = there,
                 Ok(_) | Err(_) => {}
             }
@@ -142,8 +156,14 @@ impl<K: Kernel> Core<K> {
 
     /// Takes away what is left, by a thread that is stopped: some kernels let code be written only then (`sys::linux`).
     fn restore_again(&mut self, tid: Tid) -> Answer<()> {
-        if !self.left.is_empty() {
-            self.left = self.space.restore(&mut self.kernel, tid)?;
+        let space = self.space_of(tid);
+        if self.left.contains_key(&space) {
+            let left = self.spaces[space].restore(&mut self.kernel, tid)?;
+            if left.is_empty() {
+                self.left.remove(&space);
+            } else {
+                self.left.insert(space, left);
+            }
         }
         Ok(())
     }
@@ -176,7 +196,7 @@ impl<K: Kernel> Core<K> {
     fn settle(&mut self, tid: Tid, status: RawStatus) -> Answer<()> {
         let stop = decode(status);
         if let Stop::Ended(_) = stop {
-            self.tracees.remove(&tid);
+            self.forget(tid);
             return Ok(());
         }
         self.restore_again(tid)?;
@@ -194,8 +214,13 @@ impl<K: Kernel> Core<K> {
                     return self.resume(tid, Go::On, Signal::NONE);
                 }
                 // A copy of the memory that was made before the bytes were back; nobody may have told of it yet.
-                if self.tracees.get(&tid).is_none_or(|t| t.role == Role::Copy) {
-                    self.space.restore(&mut self.kernel, tid)?;
+                match self.tracees.get(&tid).map(|t| (t.role, t.space)) {
+                    Some((Role::Copy, space)) => drop(self.spaces[space].restore(&mut self.kernel, tid)?),
+                    None => {
+                        let space = self.space_copied(tid);
+                        self.spaces[space].restore(&mut self.kernel, tid)?;
+                    }
+                    Some((Role::Profiled | Role::Passing, _)) => {}
                 }
                 self.call_again(tid)?;
                 self.leave_scratch(tid)?;
@@ -207,7 +232,7 @@ impl<K: Kernel> Core<K> {
                 let process = self.kernel.process_of(child).unwrap_or(self.process);
                 // Whether it shares the memory cannot be seen any more where kcmp(2) is refused, and it is let go in
                 // either case, with its code restored.
-                self.adopt(child, process, Role::Copy, State::Unborn);
+                self.adopt_in(self.space_of(tid), child, process, Role::Copy, State::Unborn);
                 self.let_go(tid, Signal::NONE)
             }
             Stop::Exiting if self.parked.had_let_go(tid) => Ok(()),
@@ -224,11 +249,8 @@ impl<K: Kernel> Core<K> {
             return Ok(false);
         }
         let address = undo_breakpoint(self.kernel.registers(tid)?.pc());
-        let site = self
-            .space
-            .sites
-            .at(address)
-            .map(|site| self.space.sites.get(site).way);
+        let sites = &self.spaces[self.space_of(tid)].sites;
+        let site = sites.at(address).map(|site| sites.get(site).way);
         if matches!(site, None | Some(Way::Own)) {
             return Ok(false);
         }

@@ -3,7 +3,7 @@
 //! Must not know: lines, memory sizes. A hit is a thread at a site; what it means is the client's.
 
 use crate::arch::Registers;
-use crate::ids::{SiteId, TraceeId};
+use crate::ids::{SiteId, SpaceId, TraceeId};
 use crate::sys::Signal;
 
 /// Something the client should see. The thread it is about stays stopped until the next event is asked for.
@@ -19,12 +19,24 @@ pub enum Event {
     ThreadEnding(TraceeId),
     /// Every thread has stopped by this signal, until SIGCONT comes.
     Stopped(Signal),
-    /// The process has become another program; it runs on untraced.
+    /// The process has become another program. It runs on untraced, or, where processes are followed, the next event
+    /// is that the new program begins.
     Executed,
-    /// The process has ended. No event follows.
+    /// A process that is followed stands before its first instruction ([`crate::Children::Followed`]).
+    Began(Beginning),
+    /// The process has ended. No event of it follows.
     Ended(End),
     /// A [`crate::StopHandle`] asked the session to stop; the process goes on, still traced.
     StopRequested,
+}
+
+/// What a process that is followed begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// A copy of this memory, with the same sites under the same numbers.
+    Fork(SpaceId),
+    /// A program of its own, without sites.
+    Exec,
 }
 
 /// One arrival at a site.

@@ -5,7 +5,7 @@
 use crate::error::{Error, Operation, Result, Subject};
 use crate::event::{Counts, Event};
 use crate::identity::Identity;
-use crate::ids::{Pid, SiteId};
+use crate::ids::{Pid, SiteId, SpaceId};
 use crate::launch::{self, Launch};
 use crate::session::{Core, Options};
 use crate::site::{Refused, SiteRequest};
@@ -116,10 +116,28 @@ impl Session {
         }
     }
 
-    /// The process.
+    /// The process that the session began with.
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.core.process
+    }
+
+    /// The process that the last event is about, or that [`Self::look_at`] named: what is planted, read and counted
+    /// is its. At first it is the one that the session began with, and so it stays where children run free.
+    #[must_use]
+    pub fn process(&self) -> Pid {
+        self.core.focus.process
+    }
+
+    /// The memory of [`Self::process`]; another after an exec.
+    #[must_use]
+    pub fn space(&self) -> SpaceId {
+        self.core.focus.space
+    }
+
+    /// Turns to a process that is followed; whether it is there.
+    pub fn look_at(&mut self, space: SpaceId) -> bool {
+        self.core.look_at_space(space)
     }
 
     /// Plants a breakpoint for each request.
@@ -145,7 +163,7 @@ impl Session {
     /// # Errors
     /// The process is gone.
     pub fn mappings(&mut self) -> Result<Vec<Mapping>> {
-        let subject = Subject::Process(self.core.process);
+        let subject = Subject::Process(self.core.focus.process);
         self.core
             .mappings()
             .map_err(|e| Error::from_errno(Operation::Read, subject, e))
@@ -156,7 +174,8 @@ impl Session {
     /// What is mapped there later is not touched when the session ends. A site planted there again with the same
     /// instruction has the same number as before.
     pub fn unmapped(&mut self, range: RemoteRange) {
-        self.core.space.sites.unmapped(range);
+        let space = self.core.focus.space;
+        self.core.spaces[space].sites.unmapped(range);
     }
 
     /// Reads memory of the process as it would be without breakpoints; the number of bytes read.
@@ -165,13 +184,15 @@ impl Session {
     /// Nothing is mapped at `at`, or the process is gone.
     pub fn read_memory(&mut self, at: RemoteAddr, buffer: &mut [u8]) -> Result<usize> {
         let traced = self.core.any_thread();
-        let by = traced.unwrap_or(self.core.process.leader());
-        let subject = Subject::Process(self.core.process);
+        let process = self.core.focus.process;
+        let by = traced.unwrap_or(process.leader());
+        let subject = Subject::Process(process);
         let read = self.core.kernel.read_memory(by, at, buffer);
         let read = read.map_err(|e| Error::from_errno(Operation::Read, subject, e))?;
         // A program that came by exec is not traced, and has none of our bytes.
         if traced.is_some() {
-            self.core.space.sites.mask(at, &mut buffer[..read]);
+            let space = self.core.focus.space;
+            self.core.spaces[space].sites.mask(at, &mut buffer[..read]);
         }
         Ok(read)
     }
@@ -182,13 +203,13 @@ impl Session {
         self.begun == Begun::Launched
     }
 
-    /// What the session has done so far.
+    /// What the session has done so far in this memory.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.core.counts()
     }
 
-    /// Gives the process back: code as it was, threads where they would be. After [`Event::Ended`] and
+    /// Gives the process back, and those that are followed: code as it was, threads where they would be. After [`Event::Ended`] and
     /// [`Event::Executed`] that is for other processes that share the memory.
     ///
     /// Threads that sleep in the kernel are not woken for it. They are let go when the calling thread ends,

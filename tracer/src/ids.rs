@@ -29,7 +29,20 @@ pub struct TraceeId {
     pub serial: u32,
 }
 
-/// A breakpoint site of one session; an index in the order of planting.
+/// One memory of a session: what a program begins with, or the copy that a fork makes. Never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpaceId(pub(crate) u32);
+
+impl SpaceId {
+    /// The memory that the session began with.
+    pub(crate) const FIRST: Self = Self(0);
+
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A breakpoint site of one memory; an index in the order of planting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SiteId(pub u32);
 

@@ -13,7 +13,7 @@
 use crate::address_space::Lifted;
 use crate::arch::{SteppingHazard, stepping_hazard};
 use crate::decode::{Stop, decode};
-use crate::ids::{Pid, SiteId, Tid};
+use crate::ids::{Pid, SiteId, SpaceId, Tid};
 use crate::session::Core;
 use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
 use crate::tracee::{State, Tracee};
@@ -39,8 +39,8 @@ impl<K: Kernel> Core<K> {
     ///
     /// *State*: `tid` is stopped with its pc at the site.
     pub(crate) fn step_over(&mut self, tid: Tid, site: SiteId) -> Answer<()> {
-        let enters_kernel =
-            stepping_hazard(&self.space.sites.get(site).original) == SteppingHazard::EntersKernel;
+        let enters_kernel = stepping_hazard(&self.spaces[self.space_of(tid)].sites.get(site).original)
+            == SteppingHazard::EntersKernel;
         // The mask at once: a SIGTRAP that waits to be unblocked must not come before the step does. The action after
         // the step, whose trap would reset it again; but at the entry of a system call no other can be run, and to
         // get there takes no trap.
@@ -147,8 +147,10 @@ impl<K: Kernel> Core<K> {
     /// The first behind `last` that runs as far as is known, other than `tid`.
     fn next_that_runs(&self, last: Tid, tid: Tid) -> Option<(Tid, Pid)> {
         let behind = self.tracees.range((Bound::Excluded(last), Bound::Unbounded));
+        let space = self.space_of(tid);
         let running = |(other, tracee): (&Tid, &Tracee)| {
-            let runs = *other != tid && tracee.state == State::Running && !self.parked.holds(*other);
+            let beside = *other != tid && tracee.space == space;
+            let runs = beside && tracee.state == State::Running && !self.parked.holds(*other);
             runs.then_some((*other, tracee.process))
         };
         behind.filter_map(running).next()
@@ -188,12 +190,13 @@ impl<K: Kernel> Core<K> {
     }
 
     fn step_lifted(&mut self, tid: Tid, site: SiteId) -> Answer<Stepped> {
-        if self.space.lift(&mut self.kernel, tid, site)? == Lifted::Rewritten {
+        let space = self.space_of(tid);
+        if self.spaces[space].lift(&mut self.kernel, tid, site)? == Lifted::Rewritten {
             // What stands there now runs when the thread goes on.
             return Ok(Stepped::Done);
         }
         let stepped = self.step(tid, site);
-        match self.space.plant_again(&mut self.kernel, tid, site) {
+        match self.spaces[space].plant_again(&mut self.kernel, tid, site) {
             Ok(()) => stepped,
             // The whole process has gone; the stop that told of it is still to be acted on.
             Err(_) if matches!(stepped, Err(_) | Ok(Stepped::Then(_))) => stepped,
@@ -202,8 +205,10 @@ impl<K: Kernel> Core<K> {
     }
 
     fn step(&mut self, tid: Tid, site: SiteId) -> Answer<Stepped> {
-        let address = self.space.sites.get(site).address;
-        let hazard = stepping_hazard(&self.space.sites.get(site).original);
+        let space = self.space_of(tid);
+        let stepped = self.spaces[space].sites.get(site);
+        let address = stepped.address;
+        let hazard = stepping_hazard(&stepped.original);
         // At the entry of a system call the instruction has run; waiting for its end could take for ever.
         let go = if hazard == SteppingHazard::EntersKernel {
             Go::ToSystemCall
@@ -222,7 +227,7 @@ impl<K: Kernel> Core<K> {
                     }
                     // A repeated string instruction traps after each round with the pc where it was; so does
                     // a jump to itself, which is a new arrival.
-                    if self.jumps_to_itself(site) {
+                    if self.jumps_to_itself(space, site) {
                         return Ok(Stepped::Done);
                     }
                 }
@@ -243,9 +248,9 @@ impl<K: Kernel> Core<K> {
         }
     }
 
-    fn jumps_to_itself(&self, site: SiteId) -> bool {
+    fn jumps_to_itself(&self, space: SpaceId, site: SiteId) -> bool {
         use crate::code::{CodeOffset, Flow};
-        let decoded = crate::code::decode(&self.space.sites.get(site).original);
+        let decoded = crate::code::decode(&self.spaces[space].sites.get(site).original);
         matches!(
             decoded.first().map(|i| i.flow),
             Some(Flow::Jump(CodeOffset(0)) | Flow::Branch(CodeOffset(0)))

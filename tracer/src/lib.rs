@@ -16,6 +16,7 @@
 //! - *displaced*: the instruction under a site runs from a copy, its *slot*, in the *scratch*.
 //! - *in place*: the byte is lifted, the instruction stepped, the byte planted again.
 //! - *passing*: a process that shares the memory without being profiled.
+//! - *space*: one memory with its sites. Threads share it, fork copies it, exec begins a new one.
 //!
 //! # Invariants
 //!
@@ -40,6 +41,7 @@ mod decode;
 mod detach;
 mod error;
 mod event;
+mod exec;
 mod handle;
 mod identity;
 mod ids;
@@ -49,10 +51,12 @@ mod launch;
 mod parked;
 mod planting;
 mod recent;
+mod registry;
 mod remote_call;
 mod scratch;
 mod session;
 mod site;
+mod spaces;
 #[allow(
     unsafe_code,
     reason = "the seam to the kernel: the one room where unsafe may live"
@@ -66,12 +70,12 @@ pub use address_space::Engine;
 pub use affinity::Pinning;
 pub use arch::Registers;
 pub use error::{Error, Kind, Operation, Result, Subject};
-pub use event::{Counts, End, Event, Hit};
+pub use event::{Beginning, Counts, End, Event, Hit};
 pub use handle::{Session, StopHandle, mappings, stop_pair};
 pub use identity::Identity;
-pub use ids::{Pid, SiteId, Tid, TraceeId};
+pub use ids::{Pid, SiteId, SpaceId, Tid, TraceeId};
 pub use launch::{Launch, find_program};
-pub use session::Options;
+pub use session::{Children, Options};
 pub use site::{Refused, SiteRequest};
 pub use sys::Signal;
 pub use sys::procfs::Mapping;

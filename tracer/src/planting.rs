@@ -25,7 +25,9 @@ impl<K: Kernel> Core<K> {
         if !planted.contains(&Err(Refused::WriteRefused)) {
             return Ok(());
         }
-        if let Some((tid, _)) = self.current {
+        if let Some((tid, _)) = self.current
+            && self.space_of(tid) == self.focus.space
+        {
             self.plant_by(tid, mappings, requests, planted);
             return Ok(());
         }
@@ -39,7 +41,7 @@ impl<K: Kernel> Core<K> {
             Err(errno) => return Err(errno),
         }
         self.parked.let_ends_go(&mut self.kernel)?;
-        let Some(status) = self.wait_beside(tid, tid, self.process)? else {
+        let Some(status) = self.wait_beside(tid, tid, self.focus.process)? else {
             return Ok(());
         };
         match decode(status) {
@@ -65,7 +67,7 @@ impl<K: Kernel> Core<K> {
     fn running_thread(&mut self) -> Option<Tid> {
         let threads: Vec<_> = self.tracees.values().map(|t| (t.id.tid, t.process)).collect();
         let runs = |(tid, process): &(Tid, _)| {
-            *process == self.process && self.kernel.activity(*process, *tid) == Ok(Activity::Running)
+            *process == self.focus.process && self.kernel.activity(*process, *tid) == Ok(Activity::Running)
         };
         threads.into_iter().find(runs).map(|(tid, _)| tid)
     }
@@ -80,7 +82,7 @@ impl<K: Kernel> Core<K> {
         for (answer, request) in planted.iter_mut().zip(requests) {
             if *answer == Err(Refused::WriteRefused) {
                 let request = std::slice::from_ref(request);
-                let again = self.space.plant(&mut self.kernel, tid, mappings, request);
+                let again = self.spaces[self.focus.space].plant(&mut self.kernel, tid, mappings, request);
                 *answer = again.into_iter().next().unwrap_or(Err(Refused::WriteRefused));
             }
         }

@@ -15,7 +15,7 @@ use crate::sys::{Answer, Go, Kernel, Signal};
 use nix::errno::Errno;
 
 /// Where the tracees of one memory run system calls.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RemoteCaller {
     /// A `syscall` instruction that was found.
     instruction: Option<RemoteAddr>,

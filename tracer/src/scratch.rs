@@ -13,9 +13,11 @@
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::arch::{NotRelocatable, Position, Relocated, SLOT_SIZE, relocate};
 use crate::code::Flow;
-use crate::ids::SiteId;
+use crate::ids::{SiteId, Tid};
 use crate::site::{SiteTable, Way};
 use crate::sys::procfs::Mapping;
+use crate::sys::{Answer, Kernel};
+use nix::errno::Errno;
 
 const PAGE: u64 = 4096;
 /// Kept between the slots and what lies above them.
@@ -26,13 +28,15 @@ const LOWEST: u64 = 64 << 10;
 const REACH: u64 = (2 << 30) - (256 << 20);
 
 /// A mapping in the tracee that holds copies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scratch {
     start: RemoteAddr,
     slots: Vec<Slot>,
+    /// What is written at `start`.
+    code: Vec<u8>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     site: SiteId,
     positions: Vec<(u8, Position)>,
@@ -90,7 +94,7 @@ pub(crate) fn places(mappings: &[Mapping], code: RemoteRange, size: u64) -> Vec<
         .collect()
 }
 
-/// The copies of `sites` for a mapping at `start`, and the bytes to write there.
+/// The copies of `sites` for a mapping at `start`.
 ///
 /// A site whose instruction cannot run from a copy gets no slot: its way is in place.
 pub(crate) fn lay_out(
@@ -98,12 +102,12 @@ pub(crate) fn lay_out(
     sites: &[SiteId],
     start: RemoteAddr,
     calls: Calls,
-) -> (Scratch, Vec<u8>, Vec<(SiteId, NotRelocatable)>) {
+) -> (Scratch, Vec<(SiteId, NotRelocatable)>) {
     let mut scratch = Scratch {
         start,
         slots: Vec::with_capacity(sites.len()),
+        code: Vec::with_capacity(sites.len() * SLOT_SIZE as usize),
     };
-    let mut bytes = Vec::with_capacity(sites.len() * SLOT_SIZE as usize);
     let mut refused = Vec::new();
     for id in sites {
         let slot = start.plus(scratch.slots.len() as u64 * SLOT_SIZE);
@@ -117,12 +121,10 @@ pub(crate) fn lay_out(
                 bytes: code,
                 positions,
             }) => {
-                bytes.extend(&code);
+                scratch.code.extend(&code);
                 // Behind the code only traps: nobody runs on into the next slot.
-                bytes.resize(
-                    (scratch.slots.len() + 1) * SLOT_SIZE as usize,
-                    crate::arch::BREAKPOINT,
-                );
+                let end = (scratch.slots.len() + 1) * SLOT_SIZE as usize;
+                scratch.code.resize(end, crate::arch::BREAKPOINT);
                 scratch.slots.push(Slot { site: *id, positions });
                 site.way = Way::Displaced(slot);
             }
@@ -132,7 +134,7 @@ pub(crate) fn lay_out(
             }
         }
     }
-    (scratch, bytes, refused)
+    (scratch, refused)
 }
 
 fn is_call(instruction: &[u8]) -> bool {
@@ -141,6 +143,30 @@ fn is_call(instruction: &[u8]) -> bool {
 }
 
 impl Scratch {
+    /// The sites that have a copy here.
+    pub(crate) fn sites(&self) -> impl Iterator<Item = SiteId> {
+        self.slots.iter().map(|slot| slot.site)
+    }
+
+    /// What is written there.
+    pub(crate) fn code(&self) -> &[u8] {
+        &self.code
+    }
+
+    /// Whether the memory of `by` has this scratch, written whole.
+    ///
+    /// # Errors
+    /// ESRCH when `by` has no memory any more.
+    pub(crate) fn is_there<K: Kernel>(&self, kernel: &mut K, by: Tid) -> Answer<bool> {
+        let mut bytes = vec![0; self.code.len()];
+        match kernel.read_memory(by, self.start, &mut bytes) {
+            Ok(read) => Ok(read == bytes.len() && bytes == self.code),
+            Err(Errno::ESRCH) => Err(Errno::ESRCH),
+            // Nothing is mapped there.
+            Err(_) => Ok(false),
+        }
+    }
+
     /// Where a thread with its pc at `pc` stands; `None` when that is not in here.
     pub(crate) fn find(&self, pc: RemoteAddr) -> Option<Found> {
         let offset = pc.0.checked_sub(self.start.0)?;
@@ -235,7 +261,8 @@ mod tests {
         let call = table.add(RemoteAddr(0x40_1001), vec![0xFF, 0xD0], Way::Open);
         let kernel = table.add(RemoteAddr(0x40_1003), vec![0x0F, 0x05], Way::Open);
         let start = RemoteAddr(0x30_0000);
-        let (scratch, bytes, refused) = lay_out(&mut table, &[push, call, kernel], start, Calls::Pushed);
+        let (scratch, refused) = lay_out(&mut table, &[push, call, kernel], start, Calls::Pushed);
+        let bytes = scratch.code();
         assert_eq!(bytes.len(), 64);
         assert_eq!(refused, [(kernel, NotRelocatable::EntersKernel)]);
         assert_eq!(scratch.find(start), Some(Found::Before { site: push, pop: 0 }));
@@ -267,7 +294,7 @@ mod tests {
         ]
         .map(|(at, code)| table.add(RemoteAddr(at), code, Way::Open));
         let sites = [push, direct, indirect, back];
-        let (_, _, refused) = lay_out(&mut table, &sites, RemoteAddr(0x30_0000), Calls::AtTheirPlace);
+        let (_, refused) = lay_out(&mut table, &sites, RemoteAddr(0x30_0000), Calls::AtTheirPlace);
         let reason = NotRelocatable::ShadowStack;
         assert_eq!(refused, [(direct, reason), (indirect, reason)]);
         let in_place = sites.map(|id| table.get(id).way == Way::InPlace);

@@ -14,21 +14,22 @@
 //! memory at leisure. All of a session happens on one thread: ptrace(2) knows the tracer as a thread.
 
 use crate::addr::RemoteAddr;
-use crate::address_space::{AddressSpace, Engine};
+use crate::address_space::Engine;
 use crate::affinity::{Affinity, Pinning};
 use crate::arch::{Registers, undo_breakpoint};
 use crate::decode::{Stop, decode};
 use crate::error::{Error, Operation, Result, Subject};
-use crate::event::{Counts, Event, Hit};
-use crate::ids::{Pid, SiteId, Tid, TraceeId};
+use crate::event::{Beginning, Event, Hit};
+use crate::ids::{Pid, SiteId, SpaceId, Tid};
 use crate::parked::Parked;
 use crate::recent::Recent;
+use crate::registry::Focus;
 use crate::scratch::Found;
-use crate::site::{Refused, SiteRequest, Way};
+use crate::site::Way;
+use crate::spaces::Spaces;
 use crate::sys::doorbell::Doorbell;
-use crate::sys::procfs::Mapping;
 use crate::sys::{Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
-use crate::tracee::{Onward, Retries, Role, Signals, State, Tracee};
+use crate::tracee::{Onward, Role, State, Tracee};
 use crate::trap_setting::{Allowed, TrapAction};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -40,14 +41,30 @@ pub struct Options {
     pub engine: Engine,
     /// Whether hot threads are bound to the tracer's processor.
     pub pinning: Pinning,
+    /// What becomes of processes that the process makes.
+    pub children: Children,
+}
+
+/// What becomes of the processes that a traced one makes, and of what it becomes by exec.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Children {
+    /// They run on untraced, with clean code.
+    #[default]
+    RunFree,
+    /// They are traced like the first one, and what they become by exec: [`Event::Began`].
+    Followed,
 }
 
 /// A session over some kernel, real or scripted.
 #[derive(Debug)]
 pub(crate) struct Core<K: Kernel> {
     pub(crate) kernel: K,
+    /// The process that the session began with.
     pub(crate) process: Pid,
-    pub(crate) space: AddressSpace,
+    pub(crate) children: Children,
+    pub(crate) spaces: Spaces,
+    /// What the last event is about, and the client's requests.
+    pub(crate) focus: Focus,
     /// In order, so that what a session does follows from what it was told and from nothing else.
     pub(crate) tracees: BTreeMap<Tid, Tracee>,
     /// Stops that were reaped while another thread was waited for.
@@ -65,10 +82,11 @@ pub(crate) struct Core<K: Kernel> {
     /// What becomes of the threads that are still traced when the tracer's thread ends.
     pub(crate) fate: Seize,
     /// Where a byte of ours could not be taken away, once the session ends.
-    pub(crate) left: Vec<RemoteAddr>,
+    pub(crate) left: BTreeMap<SpaceId, Vec<RemoteAddr>>,
     doorbell: Option<Doorbell>,
-    serial: u32,
-    stops: u64,
+    pub(crate) serial: u32,
+    /// A thread that stands before the first instruction of a new program, which is still to be told of.
+    pub(crate) begins: Option<Tid>,
     /// Answers of wait4(2) since all stops were taken in.
     waits_since_round: usize,
     /// The threads that hit last; nobody, when none of them has stopped in time.
@@ -91,7 +109,12 @@ impl<K: Kernel> Core<K> {
         Self {
             kernel,
             process,
-            space: AddressSpace::new(options.engine),
+            children: options.children,
+            spaces: Spaces::new(options.engine),
+            focus: Focus {
+                process,
+                space: SpaceId::FIRST,
+            },
             tracees: BTreeMap::new(),
             parked: Parked::default(),
             early: BTreeMap::new(),
@@ -101,115 +124,13 @@ impl<K: Kernel> Core<K> {
             affinity: Affinity::new(options.pinning),
             trap_actions: HashMap::new(),
             fate: Seize::Outlives,
-            left: Vec::new(),
+            left: BTreeMap::new(),
             doorbell,
             serial: 0,
-            stops: 0,
+            begins: None,
             waits_since_round: 0,
             recent: Recent::default(),
         }
-    }
-
-    /// Takes note of a thread that is traced from now on.
-    pub(crate) fn adopt(&mut self, tid: Tid, process: Pid, role: Role, state: State) {
-        let id = TraceeId {
-            tid,
-            serial: self.serial,
-        };
-        self.serial += 1;
-        let heat = crate::affinity::Heat::default();
-        self.tracees.insert(
-            tid,
-            Tracee {
-                id,
-                process,
-                role,
-                state,
-                retries: Retries::default(),
-                heat,
-                signals: Signals::default(),
-                made_by: None,
-            },
-        );
-    }
-
-    /// Whether a thread may be waiting for its child in vfork(2), where no interrupt reaches it.
-    ///
-    /// It stops only when the child execs or ends; who waits for it while the child is stopped waits for ever.
-    pub(crate) fn may_wait_for_child(&self, tid: Tid) -> bool {
-        self.tracees.values().any(|t| t.made_by == Some(tid))
-    }
-
-    /// A thread of the profiled process that is there to read and write its memory by.
-    ///
-    /// One that ends is the last choice: its memory is there until its end is looked at, and no longer. One that has
-    /// ended and is not told of yet has none: the kernel is asked. The leader mostly outlives the others.
-    pub(crate) fn any_thread(&mut self) -> Option<Tid> {
-        let kernel = &mut self.kernel;
-        let mut has_memory = |t: &&Tracee| {
-            // Nothing is mapped there: another answer than ESRCH means that there is memory.
-            kernel.read_memory(t.id.tid, RemoteAddr(0), &mut [0]) != Err(Errno::ESRCH)
-        };
-        let parked = &self.parked;
-        let alive = |t: &&Tracee| t.role == Role::Profiled && t.state != State::Unborn;
-        let ends = |t: &&Tracee| t.state == State::Ending || parked.has_let_go(t.id.tid);
-        let leader = self.tracees.get(&self.process.leader());
-        let found = leader
-            .filter(alive)
-            .filter(|t| !ends(t) && has_memory(t))
-            .or_else(|| {
-                let mut living = self.tracees.values().filter(alive).filter(|t| !ends(t));
-                living.find(&mut has_memory)
-            })
-            .or_else(|| {
-                let mut ending = self.tracees.values().filter(alive).filter(ends);
-                ending.find(&mut has_memory)
-            });
-        found.map(|t| t.id.tid)
-    }
-
-    /// The mappings of the profiled process.
-    pub(crate) fn mappings(&mut self) -> Answer<Vec<Mapping>> {
-        // Not by `any_thread`: a thread that has ended since has no mappings, though its memory may still be open here.
-        let leader = self.process.leader();
-        let profiled = self.tracees.values().filter(|t| t.role == Role::Profiled);
-        for tid in std::iter::once(leader).chain(profiled.map(|t| t.id.tid)) {
-            match self.kernel.mappings(tid) {
-                Err(Errno::ESRCH) => {}
-                answer => return answer,
-            }
-        }
-        Err(Errno::ESRCH)
-    }
-
-    pub(crate) fn counts(&self) -> Counts {
-        let ways = self.space.sites.all().iter().map(|s| s.way);
-        let mut counts = Counts {
-            stops: self.stops,
-            ..Counts::default()
-        };
-        for way in ways {
-            match way {
-                Way::Displaced(_) => counts.displaced += 1,
-                Way::InPlace => counts.in_place += 1,
-                Way::Open | Way::Own => {}
-            }
-        }
-        counts
-    }
-
-    pub(crate) fn plant(
-        &mut self,
-        requests: &[SiteRequest],
-    ) -> Result<Vec<std::result::Result<SiteId, Refused>>> {
-        let subject = Subject::Process(self.process);
-        let failed = |errno| Error::from_errno(Operation::Write, subject.clone(), errno);
-        let by = self.any_thread().ok_or_else(|| failed(Errno::ESRCH))?;
-        let mappings = self.mappings().map_err(failed)?;
-        let mut planted = self.space.plant(&mut self.kernel, by, &mappings, requests);
-        self.plant_refused(&mappings, requests, &mut planted)
-            .map_err(failed)?;
-        Ok(planted)
     }
 
     /// The session begins with this thread stopped, as if the client had just been told of it.
@@ -220,6 +141,12 @@ impl<K: Kernel> Core<K> {
     /// Lets the thread of the last event go on and waits for the next event.
     pub(crate) fn next_event(&mut self) -> Result<Event> {
         self.finish_current()?;
+        self.spaces.clear_empty();
+        if let Some(tid) = self.begins.take() {
+            self.look_at(tid);
+            self.stand_at(tid);
+            return Ok(Event::Began(Beginning::Exec));
+        }
         loop {
             let (tid, status) = self
                 .next_stop()
@@ -353,7 +280,8 @@ impl<K: Kernel> Core<K> {
         let Some(tracee) = self.tracees.get_mut(&tid) else {
             return self.act_on_stranger(tid, status, stop);
         };
-        let (id, role, unborn) = (tracee.id, tracee.role, tracee.state == State::Unborn);
+        let (id, process, role) = (tracee.id, tracee.process, tracee.role);
+        let unborn = tracee.state == State::Unborn;
         let listened = tracee.state == State::Listening;
         tracee.state = if stop == Stop::Exiting {
             State::Ending
@@ -363,7 +291,7 @@ impl<K: Kernel> Core<K> {
         match stop {
             Stop::Signal(signal) => self.act_on_signal(tid, signal),
             Stop::SystemCall => self.resume(tid, Go::On, Signal::NONE).map(|()| None),
-            Stop::Pause if unborn => self.begin(tid).map(|()| None),
+            Stop::Pause if unborn => self.begin(tid),
             // At the end of a group-stop calls end with EINTR without us as well.
             Stop::Pause if listened => self.resume(tid, Go::On, Signal::NONE).map(|()| None),
             Stop::Pause => {
@@ -371,33 +299,39 @@ impl<K: Kernel> Core<K> {
                 self.resume(tid, Go::On, Signal::NONE).map(|()| None)
             }
             // A child may be stopped by a signal to its group before its own first stop is seen.
-            Stop::Group(_) if unborn && role == Role::Copy => self.begin(tid).map(|()| None),
+            Stop::Group(_) if unborn && role == Role::Copy => self.begin(tid),
             Stop::Group(signal) => {
                 self.resume(tid, Go::Listen, Signal::NONE)?;
-                let mut threads = self.tracees.values().filter(|t| t.role == Role::Profiled);
+                // The others' shells know of them.
+                let first = |t: &&Tracee| t.role == Role::Profiled && t.process == self.process;
+                let mut threads = self.tracees.values().filter(first);
                 let all = threads.all(|t| matches!(t.state, State::Listening | State::Ending));
-                Ok((all && role == Role::Profiled).then_some(Event::Stopped(signal)))
+                let of_it = role == Role::Profiled && process == self.process;
+                Ok((all && of_it).then_some(Event::Stopped(signal)))
             }
             Stop::Child(birth) => self.act_on_child(tid, birth).map(|()| None),
             Stop::Executed => self.act_on_exec(tid),
             // It was let go before this could be told (`in_place`).
             Stop::Exiting if self.parked.had_let_go(tid) => {
+                self.look_at(tid);
                 Ok((role == Role::Profiled).then_some(Event::ThreadEnding(id)))
             }
             Stop::Exiting => match role {
                 Role::Profiled => {
-                    self.current = Some((tid, Onward::Go(Signal::NONE)));
+                    self.look_at(tid);
+                    self.stand_at(tid);
                     Ok(Some(Event::ThreadEnding(id)))
                 }
                 Role::Passing | Role::Copy => self.resume(tid, Go::On, Signal::NONE).map(|()| None),
             },
             Stop::Ended(how) => {
+                self.look_at(tid);
                 self.affinity.leave(tid);
-                self.tracees.remove(&tid);
+                self.forget(tid);
                 // The leader's end is reported last, after all other threads are reaped (ptrace(2)). One that
                 // had ended before the session began is never reported to it.
-                let none_left = || self.tracees.values().all(|t| t.role != Role::Profiled);
-                let last = role == Role::Profiled && (tid == self.process.leader() || none_left());
+                let none_left = || self.tracees.values().all(|t| t.process != process);
+                let last = role == Role::Profiled && (tid == process.leader() || none_left());
                 Ok(last.then_some(Event::Ended(how)))
             }
         }
@@ -408,7 +342,11 @@ impl<K: Kernel> Core<K> {
         match stop {
             Stop::Ended(how) => {
                 self.early.remove(&tid);
-                Ok((tid == self.process.leader()).then_some(Event::Ended(how)))
+                let first = tid == self.process.leader();
+                if first {
+                    self.focus.process = self.process;
+                }
+                Ok(first.then_some(Event::Ended(how)))
             }
             // Killed with its parent, which will tell nothing any more.
             Stop::Exiting => {
@@ -417,7 +355,8 @@ impl<K: Kernel> Core<K> {
             }
             // The leader had ended before the session began, and another thread has become the leader by exec.
             Stop::Executed if tid == self.process.leader() => {
-                self.adopt(tid, self.process, Role::Profiled, State::Stopped);
+                let space = self.space_of_process(self.process);
+                self.adopt_in(space, tid, self.process, Role::Profiled, State::Stopped);
                 self.act_on_exec(tid)
             }
             Stop::Signal(_)
@@ -431,39 +370,17 @@ impl<K: Kernel> Core<K> {
 
     pub(crate) fn let_go(&mut self, tid: Tid, signal: Signal) -> Answer<()> {
         self.affinity.leave(tid);
-        self.tracees.remove(&tid);
+        self.forget(tid);
         self.kernel.detach(tid, signal)
-    }
-
-    /// A process has become another program: its memory is new and clean.
-    ///
-    /// The sites stay known: another process may have the old memory still.
-    fn act_on_exec(&mut self, leader: Tid) -> Answer<Option<Event>> {
-        let Some((process, role)) = self.tracees.get(&leader).map(|t| (t.process, t.role)) else {
-            return Ok(None);
-        };
-        // The other threads are gone without a word, and so is the thread that called exec: it goes on
-        // as the leader (ptrace(2), "execve(2) under ptrace").
-        let former = self.kernel.event_message(leader)?;
-        self.affinity
-            .executed(Tid(i32::try_from(former).or(Err(Errno::EIO))?), leader);
-        let is_gone = |(tid, t): (&Tid, &Tracee)| (t.process == process && *tid != leader).then_some(*tid);
-        let gone: Vec<Tid> = self.tracees.iter().filter_map(is_gone).collect();
-        for tid in gone {
-            self.affinity.leave(tid);
-            self.tracees.remove(&tid);
-        }
-        self.let_go(leader, Signal::NONE)?;
-        Ok((role == Role::Profiled).then_some(Event::Executed))
     }
 
     fn act_on_signal(&mut self, tid: Tid, signal: Signal) -> Answer<Option<Event>> {
         if signal == Signal::TRAP {
             let registers = self.kernel.registers(tid)?;
             let address = undo_breakpoint(registers.pc());
-            if let Some(site) = self.space.sites.at(address)
-                && (self.space.sites.get(site).only_we_stop_behind()
-                    || self.kernel.origin(tid)? == Origin::Breakpoint)
+            let sites = &self.spaces[self.space_of(tid)].sites;
+            if let Some(site) = sites.at(address)
+                && (sites.get(site).only_we_stop_behind() || self.kernel.origin(tid)? == Origin::Breakpoint)
             {
                 return self.act_on_hit(tid, site, registers);
             }
@@ -472,12 +389,13 @@ impl<K: Kernel> Core<K> {
     }
 
     fn act_on_hit(&mut self, tid: Tid, site: SiteId, mut registers: Registers) -> Answer<Option<Event>> {
-        let address = self.space.sites.get(site).address;
+        let space = self.space_of(tid);
+        let address = self.spaces[space].sites.get(site).address;
         // First of all the pc: a tracer that dies before that leaves a thread in the middle of an instruction.
-        let way = match self.space.sites.get(site).way {
+        let way = match self.spaces[space].sites.get(site).way {
             Way::Open => {
                 self.kernel.set_pc(tid, address)?;
-                self.space.way(&mut self.kernel, tid, site, &mut self.parked)?
+                self.spaces[space].way(&mut self.kernel, tid, site, &mut self.parked)?
             }
             known => known,
         };
@@ -498,9 +416,9 @@ impl<K: Kernel> Core<K> {
         if matches!(way, Way::Displaced(_)) {
             self.keep_trap_setting(tid, Allowed::Calls)?;
         }
-        self.stops += 1;
+        self.spaces[space].stops += 1;
         self.recent.hit(tid);
-        let threads = self.tracees.len();
+        let threads = self.spaces.users(space);
         let Some(tracee) = self.tracees.get_mut(&tid) else {
             return Err(Errno::ESRCH);
         };
@@ -509,6 +427,10 @@ impl<K: Kernel> Core<K> {
             self.go_onward(tid, onward)?;
             return Ok(None);
         }
+        self.focus = Focus {
+            process: tracee.process,
+            space,
+        };
         self.current = Some((tid, onward));
         Ok(Some(Event::Hit(Hit {
             thread: tracee.id,
@@ -532,15 +454,16 @@ impl<K: Kernel> Core<K> {
     ///
     /// A handler, a core dump and a debugger look at the pc; a fault handler may decode what is there.
     pub(crate) fn leave_scratch(&mut self, tid: Tid) -> Answer<()> {
-        if !self.space.has_scratch() {
+        let space = &self.spaces[self.space_of(tid)];
+        if !space.has_scratch() {
             return Ok(());
         }
         let mut registers = self.kernel.registers(tid)?;
-        match self.space.find_in_scratch(registers.pc()) {
+        match space.find_in_scratch(registers.pc()) {
             None | Some(Found::Between) => Ok(()),
             Some(Found::At(address)) => self.kernel.set_pc(tid, address),
             Some(Found::Before { site, pop }) => {
-                registers.set_pc(self.space.sites.get(site).address);
+                registers.set_pc(space.sites.get(site).address);
                 registers.set_sp(registers.sp().plus(pop));
                 self.kernel.set_registers(tid, &registers)?;
                 if let Some(tracee) = self.tracees.get_mut(&tid) {

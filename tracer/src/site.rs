@@ -85,7 +85,7 @@ impl BreakpointSite {
 }
 
 /// The sites of an address space, found by address in constant time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SiteTable {
     sites: Vec<BreakpointSite>,
     by_address: HashMap<RemoteAddr, SiteId, BuildHasherDefault<AddressHasher>>,

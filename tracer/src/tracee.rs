@@ -4,7 +4,7 @@
 
 use crate::affinity::Heat;
 use crate::arch::Registers;
-use crate::ids::{Pid, SiteId, Tid, TraceeId};
+use crate::ids::{Pid, SiteId, SpaceId, Tid, TraceeId};
 use crate::sys::Signal;
 
 /// A thread this session traces.
@@ -12,6 +12,8 @@ use crate::sys::Signal;
 pub(crate) struct Tracee {
     pub(crate) id: TraceeId,
     pub(crate) process: Pid,
+    /// The memory it has; for a copy that is not clean yet, the one it was made from.
+    pub(crate) space: SpaceId,
     pub(crate) role: Role,
     pub(crate) state: State,
     /// Arrivals whose instruction did not run because a signal came first.

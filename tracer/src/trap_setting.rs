@@ -239,14 +239,14 @@ impl<K: Kernel> Core<K> {
         tid: Tid,
         wanted: impl FnOnce(TrapAction) -> Option<u64>,
     ) -> Answer<Option<TrapAction>> {
-        let Some(process) = self.tracees.get(&tid).map(|t| t.process) else {
+        let Some((process, space)) = self.tracees.get(&tid).map(|t| (t.process, t.space)) else {
             return Ok(None);
         };
         if !may_inject(&mut self.kernel, tid)? {
             tracing::debug!(%tid, "the action of SIGTRAP is left: no call may be run");
             return Ok(None);
         }
-        let caller = &mut self.space.caller;
+        let caller = &mut self.spaces[space].caller;
         let exchanged = caller.with_page(&mut self.kernel, tid, &mut self.parked, |page| {
             let (here, nowhere) = (page.address.0, 0);
             page.call(libc::SYS_rt_sigaction, rt_sigaction(nowhere, here))?;

@@ -92,7 +92,11 @@ fn measure_here() -> Result<f64, String> {
                 stops += 1;
             }
             Event::Ended(_) => break,
-            Event::ThreadEnding(_) | Event::Stopped(_) | Event::Executed | Event::StopRequested => {}
+            Event::ThreadEnding(_)
+            | Event::Stopped(_)
+            | Event::Executed
+            | Event::Began(_)
+            | Event::StopRequested => {}
         }
     }
     let elapsed = begun.ok_or("it was never stopped")?.elapsed();

@@ -2,6 +2,7 @@
 
 mod children;
 mod detach;
+mod followed;
 mod interrupted;
 mod own_breakpoints;
 mod random;
@@ -11,11 +12,12 @@ mod turns;
 
 use super::*;
 use crate::event::End;
+use crate::site::{Refused, SiteRequest};
 use crate::sys::doorbell::Doorbell;
 use crate::sys::procfs::Seccomp;
 use crate::sys::scripted::Act::{
-    Continue, Exec, Exit, ExitGroup, Fork, OwnBreakpoint, Raise, Ring, Share, Sleep, Thread, Vfork, Visit,
-    Wake,
+    Become, Continue, Exec, Exit, ExitGroup, Fork, OwnBreakpoint, Raise, Ring, Share, Sleep, Thread, Vfork,
+    Visit, Wake,
 };
 use crate::sys::scripted::{Act, Order, Scene, site_at};
 use crate::{Kind, RemoteAddr};
@@ -41,9 +43,14 @@ const BELL: Tid = Tid(900);
 
 /// A session attached to every thread of the scene, with sites 1 to 3.
 pub(crate) fn attached(scene: Scene, engine: Engine) -> Core<Scene> {
+    attached_with(scene, engine, Children::RunFree)
+}
+
+fn attached_with(scene: Scene, engine: Engine, children: Children) -> Core<Scene> {
     let options = Options {
         engine,
         pinning: Pinning::Never,
+        children,
     };
     let requests = sites(&[1, 2, 3], &scene);
     let bell = Some(Doorbell::scripted(BELL));
@@ -391,6 +398,7 @@ fn the_end_is_told_when_the_leader_ended_before_the_session_began() {
     let options = Options {
         engine: Engine::InPlace,
         pinning: Pinning::Never,
+        children: Children::RunFree,
     };
     let mut core = Core::new(scene, PID, options, None);
     core.kernel.thread(Tid(101)).traced = true;

@@ -9,8 +9,8 @@
 )]
 
 use lineprof_tracer::{
-    Engine, Event, Launch, Options, Pid, Pinning, RemoteAddr, Session, SignalMask, SiteRequest, StopHandle,
-    Tid, code, stop_pair,
+    Children, Engine, Event, Launch, Options, Pid, Pinning, RemoteAddr, Session, SignalMask, SiteRequest,
+    StopHandle, Tid, code, stop_pair,
 };
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use std::collections::BTreeMap;
@@ -184,6 +184,7 @@ pub(crate) fn options(engine: Engine) -> Options {
     Options {
         engine,
         pinning: Pinning::WhileHot,
+        children: Children::RunFree,
     }
 }
 
@@ -217,7 +218,7 @@ pub(crate) fn run(session: &mut Session) -> Profile {
                 *profile.sites.entry(hit.site.index()).or_default() += 1;
             }
             Event::ThreadEnding(_) => profile.endings += 1,
-            Event::Stopped(_) => {}
+            Event::Stopped(_) | Event::Began(_) => {}
             last @ (Event::Ended(_) | Event::Executed | Event::StopRequested) => {
                 profile.last = Some(last);
                 return profile;

@@ -25,8 +25,10 @@ pub(crate) enum Act {
     Vfork(i32, Vec<Act>),
     /// Makes a process that shares the memory, without waiting for it.
     Share(i32, Vec<Act>),
-    /// Becomes another program.
+    /// Becomes another program, which does nothing.
     Exec,
+    /// Becomes another program, with the same code, that does this.
+    Become(Vec<Act>),
     /// Ends this thread.
     Exit,
     /// Ends the process.

@@ -7,7 +7,6 @@ use super::scene::Scene;
 use super::stops::stop_status;
 use crate::ids::{Pid, Tid};
 use crate::sys::Origin;
-use std::collections::BTreeMap;
 
 impl Scene {
     /// SIGKILL for a whole process.
@@ -126,9 +125,9 @@ impl Scene {
                 thread.sent = thread.pending.iter().copied().collect();
                 thread.replaced = true;
             }
-            self.memories.push(BTreeMap::new());
+            self.memories.push(self.program.clone());
             thread.memory = self.memories.len() - 1;
-            thread.acts.clear();
+            thread.acts = std::mem::take(&mut thread.becomes).into();
             thread.handlers.clear();
             thread.frames.clear();
             thread.regs = registers();

@@ -45,6 +45,8 @@ pub(crate) struct Player {
     /// What the handler of a signal does.
     pub(crate) handlers: HashMap<i32, Vec<Act>>,
     pub(super) acts: VecDeque<Act>,
+    /// What the program does that this one becomes by exec.
+    pub(super) becomes: Vec<Act>,
     pub(super) status: i32,
     pub(super) observed: bool,
     pub(super) killed: bool,
@@ -94,6 +96,7 @@ impl Player {
             sent: Vec::new(),
             handlers: HashMap::new(),
             acts: acts.into(),
+            becomes: Vec::new(),
             status: 0,
             observed: false,
             killed: false,

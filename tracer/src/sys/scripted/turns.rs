@@ -125,7 +125,10 @@ impl Scene {
                 let memory = self.memories.len() - 1;
                 self.make(tid, child, Player::new(Pid(child), memory, acts));
             }
-            Act::Exec => {
+            act @ (Act::Exec | Act::Become(_)) => {
+                if let Act::Become(acts) = act {
+                    self.thread(tid).becomes = acts;
+                }
                 self.execs.push(tid);
                 for other in self.living(process) {
                     if other != tid {

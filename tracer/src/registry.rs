@@ -1,0 +1,179 @@
+//! Who is traced, in which memory, and whose process the client is looking at.
+//!
+//! Must not know: stops, events.
+
+use crate::addr::RemoteAddr;
+use crate::error::{Error, Operation, Result, Subject};
+use crate::event::Counts;
+use crate::ids::{Pid, SiteId, SpaceId, Tid, TraceeId};
+use crate::session::Core;
+use crate::site::{Refused, SiteRequest, Way};
+use crate::sys::procfs::Mapping;
+use crate::sys::{Answer, Kernel};
+use crate::tracee::{Retries, Role, Signals, State, Tracee};
+use nix::errno::Errno;
+
+/// A process and its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Focus {
+    pub(crate) process: Pid,
+    pub(crate) space: SpaceId,
+}
+
+impl<K: Kernel> Core<K> {
+    /// Takes note of a thread of the first memory that is traced from now on.
+    pub(crate) fn adopt(&mut self, tid: Tid, process: Pid, role: Role, state: State) {
+        self.adopt_in(SpaceId::FIRST, tid, process, role, state);
+    }
+
+    /// Takes note of a thread that is traced from now on.
+    pub(crate) fn adopt_in(&mut self, space: SpaceId, tid: Tid, process: Pid, role: Role, state: State) {
+        // Its number may be that of one whose end was never told.
+        self.forget(tid);
+        self.spaces.enter(space);
+        let id = TraceeId {
+            tid,
+            serial: self.serial,
+        };
+        self.serial += 1;
+        let heat = crate::affinity::Heat::default();
+        self.tracees.insert(
+            tid,
+            Tracee {
+                id,
+                process,
+                space,
+                role,
+                state,
+                retries: Retries::default(),
+                heat,
+                signals: Signals::default(),
+                made_by: None,
+            },
+        );
+    }
+
+    /// Takes note that a thread is not traced any more.
+    pub(crate) fn forget(&mut self, tid: Tid) {
+        if let Some(tracee) = self.tracees.remove(&tid) {
+            self.spaces.leave(tracee.space);
+        }
+    }
+
+    /// The memory of a thread; of one that is not known, the one that was looked at last.
+    pub(crate) fn space_of(&self, tid: Tid) -> SpaceId {
+        self.tracees.get(&tid).map_or(self.focus.space, |t| t.space)
+    }
+
+    pub(crate) fn space_of_process(&self, process: Pid) -> SpaceId {
+        let mut its = self.tracees.values().filter(|t| t.process == process);
+        its.next().map_or(SpaceId::FIRST, |t| t.space)
+    }
+
+    /// The next event is about this thread's process.
+    pub(crate) fn look_at(&mut self, tid: Tid) {
+        if let Some(tracee) = self.tracees.get(&tid) {
+            self.focus = Focus {
+                process: tracee.process,
+                space: tracee.space,
+            };
+        }
+    }
+
+    /// The client turns to the process with this memory.
+    pub(crate) fn look_at_space(&mut self, space: SpaceId) -> bool {
+        let of_it = |t: &&Tracee| t.space == space && t.role == Role::Profiled;
+        let Some(found) = self.tracees.values().find(of_it) else {
+            return false;
+        };
+        self.focus = Focus {
+            process: found.process,
+            space,
+        };
+        true
+    }
+
+    /// Whether a thread may be waiting for its child in vfork(2), where no interrupt reaches it.
+    ///
+    /// It stops only when the child execs or ends; who waits for it while the child is stopped waits for ever.
+    pub(crate) fn may_wait_for_child(&self, tid: Tid) -> bool {
+        self.tracees.values().any(|t| t.made_by == Some(tid))
+    }
+
+    /// A thread of the process in focus that is there to read and write its memory by.
+    ///
+    /// One that ends is the last choice: its memory is there until its end is looked at, and no longer. One that has
+    /// ended and is not told of yet has none: the kernel is asked. The leader mostly outlives the others.
+    pub(crate) fn any_thread(&mut self) -> Option<Tid> {
+        let kernel = &mut self.kernel;
+        let mut has_memory = |t: &&Tracee| {
+            // Nothing is mapped there: another answer than ESRCH means that there is memory.
+            kernel.read_memory(t.id.tid, RemoteAddr(0), &mut [0]) != Err(Errno::ESRCH)
+        };
+        let parked = &self.parked;
+        let space = self.focus.space;
+        let alive = |t: &&Tracee| t.role == Role::Profiled && t.space == space && t.state != State::Unborn;
+        let ends = |t: &&Tracee| t.state == State::Ending || parked.has_let_go(t.id.tid);
+        let leader = self.tracees.get(&self.focus.process.leader());
+        let found = leader
+            .filter(alive)
+            .filter(|t| !ends(t) && has_memory(t))
+            .or_else(|| {
+                let mut living = self.tracees.values().filter(alive).filter(|t| !ends(t));
+                living.find(&mut has_memory)
+            })
+            .or_else(|| {
+                let mut ending = self.tracees.values().filter(alive).filter(ends);
+                ending.find(&mut has_memory)
+            });
+        found.map(|t| t.id.tid)
+    }
+
+    /// The mappings of the process in focus.
+    pub(crate) fn mappings(&mut self) -> Answer<Vec<Mapping>> {
+        // Not by `any_thread`: a thread that has ended since has no mappings, though its memory may still be open here.
+        let Focus { process, space } = self.focus;
+        let leader = process.leader();
+        let of_it = |t: &&Tracee| t.role == Role::Profiled && t.space == space;
+        let profiled = self.tracees.values().filter(of_it);
+        for tid in std::iter::once(leader).chain(profiled.map(|t| t.id.tid)) {
+            match self.kernel.mappings(tid) {
+                Err(Errno::ESRCH) => {}
+                answer => return answer,
+            }
+        }
+        Err(Errno::ESRCH)
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let space = &self.spaces[self.focus.space];
+        let ways = space.sites.all().iter().map(|s| s.way);
+        let mut counts = Counts {
+            stops: space.stops,
+            ..Counts::default()
+        };
+        for way in ways {
+            match way {
+                Way::Displaced(_) => counts.displaced += 1,
+                Way::InPlace => counts.in_place += 1,
+                Way::Open | Way::Own => {}
+            }
+        }
+        counts
+    }
+
+    pub(crate) fn plant(
+        &mut self,
+        requests: &[SiteRequest],
+    ) -> Result<Vec<std::result::Result<SiteId, Refused>>> {
+        let subject = Subject::Process(self.focus.process);
+        let failed = |errno| Error::from_errno(Operation::Write, subject.clone(), errno);
+        let by = self.any_thread().ok_or_else(|| failed(Errno::ESRCH))?;
+        let mappings = self.mappings().map_err(failed)?;
+        let space = &mut self.spaces[self.focus.space];
+        let mut planted = space.plant(&mut self.kernel, by, &mappings, requests);
+        self.plant_refused(&mappings, requests, &mut planted)
+            .map_err(failed)?;
+        Ok(planted)
+    }
+}

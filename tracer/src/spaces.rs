@@ -1,0 +1,121 @@
+//! The memories of a session: one, or one for each process and program that is followed.
+//!
+//! Must not know: processes, threads' states. It is told how many threads each has.
+//!
+//! ```text
+//! SpaceId ──► AddressSpace, its threads       vfork, CLONE_VM: the same one    fork: a copy    exec: an empty one
+//! ```
+//! A number is never used again, so it names one memory for the whole session. What a memory held is dropped once
+//! its last thread has gone and the client has heard of it.
+
+use crate::address_space::{AddressSpace, Engine};
+use crate::ids::SpaceId;
+use std::ops::{Index, IndexMut};
+
+/// The memories, by their numbers.
+#[derive(Debug)]
+pub(crate) struct Spaces {
+    engine: Engine,
+    all: Vec<Lived>,
+    /// Those that the last thread has left since the last event.
+    empty: Vec<SpaceId>,
+}
+
+#[derive(Debug)]
+struct Lived {
+    space: AddressSpace,
+    threads: usize,
+}
+
+impl Spaces {
+    /// With the first, which nobody lives in yet.
+    pub(crate) fn new(engine: Engine) -> Self {
+        let mut spaces = Self {
+            engine,
+            all: Vec::new(),
+            empty: Vec::new(),
+        };
+        spaces.add_empty();
+        spaces
+    }
+
+    pub(crate) fn add(&mut self, space: AddressSpace) -> SpaceId {
+        // As many forks take more than a year.
+        let id = SpaceId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        self.all.push(Lived { space, threads: 0 });
+        id
+    }
+
+    pub(crate) fn add_empty(&mut self) -> SpaceId {
+        self.add(AddressSpace::new(self.engine))
+    }
+
+    /// A thread lives in it.
+    pub(crate) fn enter(&mut self, id: SpaceId) {
+        self.all[id.index()].threads += 1;
+    }
+
+    /// A thread lives in it no more.
+    pub(crate) fn leave(&mut self, id: SpaceId) {
+        let lived = &mut self.all[id.index()];
+        lived.threads -= 1;
+        if lived.threads == 0 {
+            self.empty.push(id);
+        }
+    }
+
+    /// How many traced threads live in it.
+    pub(crate) fn users(&self, id: SpaceId) -> usize {
+        self.all[id.index()].threads
+    }
+
+    /// Drops what nobody lives in any more.
+    ///
+    /// The first is kept: its process is heard of even when it is traced no more.
+    pub(crate) fn clear_empty(&mut self) {
+        for id in self.empty.drain(..).filter(|id| *id != SpaceId::FIRST) {
+            let lived = &mut self.all[id.index()];
+            if lived.threads == 0 {
+                lived.space = AddressSpace::new(self.engine);
+            }
+        }
+    }
+
+    /// Those where somebody lives.
+    pub(crate) fn lived_in(&self) -> impl Iterator<Item = SpaceId> {
+        let numbered = (0..).map(SpaceId).zip(&self.all);
+        numbered.filter(|(_, lived)| lived.threads > 0).map(|(id, _)| id)
+    }
+}
+
+impl Index<SpaceId> for Spaces {
+    type Output = AddressSpace;
+
+    fn index(&self, id: SpaceId) -> &AddressSpace {
+        &self.all[id.index()].space
+    }
+}
+
+impl IndexMut<SpaceId> for Spaces {
+    fn index_mut(&mut self, id: SpaceId) -> &mut AddressSpace {
+        &mut self.all[id.index()].space
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_memory_held_is_there_until_its_end_was_told() {
+        let mut spaces = Spaces::new(Engine::Displaced);
+        let one = spaces.add_empty();
+        spaces.enter(one);
+        spaces[one].stops = 3;
+        spaces.leave(one);
+        assert_eq!((spaces[one].stops, spaces.lived_in().count()), (3, 0));
+        spaces.clear_empty();
+        assert_eq!(spaces[one].stops, 0);
+        assert_ne!(spaces.add_empty(), one, "a number names one memory only");
+    }
+}
