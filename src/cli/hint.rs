@@ -292,6 +292,9 @@ fn trace(error: &lineprof_tracer::Error) -> Failure {
                 "a process has one tracer at a time: detach or end process {tracer} first"
             ))
         }
+        (Kind::SharerNotTraced { process }, _) => failure.hint(format!(
+            "end process {process}, or what traces it (TracerPid in /proc/{process}/status), first"
+        )),
         (Kind::NotPermitted, Operation::Attach) => {
             let cause = permission::decide(&permission::read(pid));
             Failure::new(format!("cannot {} {}: {cause}", error.operation, error.subject)).hint(cause.fix())

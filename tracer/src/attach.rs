@@ -2,6 +2,8 @@
 //!
 //! Must not know: what is profiled in it.
 //!
+//! Processes that share its memory are traced with it, for they meet its breakpoints.
+//!
 //! SEIZE does not stop a thread, and memory can be written while the program runs: so nobody is
 //! interrupted, and no system call of the program returns EINTR because of us.
 
@@ -11,7 +13,7 @@ use crate::ids::{Pid, Tid};
 use crate::session::{Core, Options};
 use crate::sys::doorbell::Doorbell;
 use crate::sys::linux::Linux;
-use crate::sys::{Activity, Kernel, Seize, procfs};
+use crate::sys::{Activity, Answer, Kernel, Seize, procfs};
 use crate::tracee::{Role, State};
 use nix::errno::Errno;
 
@@ -36,48 +38,101 @@ pub(crate) fn attach(process: &Identity, options: Options, doorbell: Doorbell) -
 }
 
 fn seize_all(core: &mut Core<Linux>, pid: Pid) -> Result<()> {
-    let subject = Subject::Process(pid);
-    let failed = |errno| Error::from_errno(Operation::Attach, subject.clone(), errno);
+    let failed = |errno| Error::from_errno(Operation::Attach, Subject::Process(pid), errno);
+    seize_threads(core, pid, Role::Profiled)
+        .map_err(|(tid, errno)| tid.map_or_else(|| failed(errno), |tid| explain(pid, tid, errno)))?;
+    if core.tracees.is_empty() {
+        return Err(failed(Errno::ESRCH));
+    }
+    // Whatever shares the memory would die of a breakpoint. What is made from here on is traced from its birth, but a
+    // process that is found may have made another before it was traced.
+    loop {
+        let sharers = sharers(core, pid).map_err(failed)?;
+        if sharers.is_empty() {
+            return Ok(());
+        }
+        for process in sharers {
+            match seize_threads(core, process, Role::Passing) {
+                // It has ended meanwhile.
+                Ok(()) | Err((_, Errno::ESRCH)) => {}
+                Err((_, errno)) => {
+                    let kind = Kind::SharerNotTraced { process };
+                    return Err(Error {
+                        source: Some(errno),
+                        ..Error::from_kind(Operation::Attach, Subject::Process(pid), kind)
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Seizes every thread of a process; else what the kernel said, and of which thread.
+fn seize_threads(
+    core: &mut Core<Linux>,
+    pid: Pid,
+    role: Role,
+) -> std::result::Result<(), (Option<Tid>, Errno)> {
     // Threads are made while the list is read. A thread made by one that is traced is traced from its birth
     // (PTRACE_O_TRACECLONE), so a pass that finds nothing new has seen all.
     loop {
         let mut new = 0;
-        for tid in core.kernel.threads(pid).map_err(failed)? {
+        for tid in core.kernel.threads(pid).map_err(|errno| (None, errno))? {
             if core.tracees.contains_key(&tid) {
                 continue;
             }
             match core.kernel.seize(tid, Seize::Outlives) {
                 Ok(()) => {
-                    core.adopt(tid, pid, Role::Profiled, State::Running);
+                    core.adopt(tid, pid, role, State::Running);
                     // It may have ended since; that is told by its events.
                     match core.begin_trap_setting(tid) {
                         Ok(()) | Err(Errno::ESRCH) => {}
-                        Err(errno) => return Err(failed(errno)),
+                        Err(errno) => return Err((None, errno)),
                     }
                     new += 1;
                 }
                 // Ended meanwhile, or traced by us already through its parent: its event is waiting.
                 Err(Errno::ESRCH) => {}
                 Err(Errno::EPERM) if traced_by_us(pid, tid) => {}
-                Err(errno) => return Err(explain(pid, tid, errno)),
+                Err(errno) => return Err((Some(tid), errno)),
             }
         }
         if new == 0 {
-            break;
+            return Ok(());
         }
     }
-    if core.tracees.is_empty() {
-        return Err(failed(Errno::ESRCH));
+}
+
+/// The processes that have the memory of `pid` and are not traced by us yet (clone(2), `CLONE_VM` without `CLONE_THREAD`).
+///
+/// Shape: empty where kcmp(2) is missing or forbidden.
+fn sharers(core: &mut Core<Linux>, pid: Pid) -> Answer<Vec<Pid>> {
+    let Some(own) = core.any_thread() else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for process in procfs::processes()? {
+        let shares = |tid| core.kernel.same_memory(own, tid) == Ok(true) && !is_ours(tid);
+        // Each thread is asked: a leader that has ended has no memory, and its threads may have.
+        if process != pid && procfs::threads(process).is_ok_and(|threads| threads.into_iter().any(shares)) {
+            found.push(process);
+        }
     }
-    Ok(())
+    // One that was killed has no memory any more, like every zombie and every thread of the kernel.
+    if found.is_empty() || core.kernel.mappings(own).is_ok_and(|all| !all.is_empty()) {
+        return Ok(found);
+    }
+    Err(Errno::ESRCH)
 }
 
 /// Whether EPERM means no more than that the thread is ours already, through its parent, or has ended.
 fn traced_by_us(pid: Pid, tid: Tid) -> bool {
-    let tracer = procfs::tracer_of(tid).ok().flatten();
     // Asked for last: one that ended in between had a tracer, or none.
-    tracer.is_some_and(is_this_thread)
-        || matches!(procfs::activity(pid, tid), Ok(Activity::Dead) | Err(Errno::ESRCH))
+    is_ours(tid) || matches!(procfs::activity(pid, tid), Ok(Activity::Dead) | Err(Errno::ESRCH))
+}
+
+fn is_ours(tid: Tid) -> bool {
+    procfs::tracer_of(tid).ok().flatten().is_some_and(is_this_thread)
 }
 
 /// Whether a tracer, by its number, is the calling thread: another of this process may have a session too.

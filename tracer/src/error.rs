@@ -102,6 +102,12 @@ pub enum Kind {
         /// The tracer's command name, as the kernel tells it: untrusted bytes.
         name: String,
     },
+    /// Another process has the same memory and cannot be traced as well.
+    #[error("process {process} has the same memory and cannot be traced: it would die of a breakpoint")]
+    SharerNotTraced {
+        /// The other one.
+        process: Pid,
+    },
     /// The kernel does not permit it.
     #[error("the kernel does not permit it")]
     NotPermitted,

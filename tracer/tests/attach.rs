@@ -2,7 +2,7 @@
 
 mod support;
 
-use lineprof_tracer::{Engine, Event, Session, stop_pair};
+use lineprof_tracer::{Engine, Event, Kind, Pid, Session, stop_pair};
 use nix::sys::wait::WaitStatus;
 use support::{BOTH, options, program};
 
@@ -261,5 +261,95 @@ fn c019_a_stopped_process_stays_stopped() {
     }
     assert_eq!(target.states(), ["T"]);
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.0), nix::sys::signal::SIGCONT).expect("sent");
+    assert_eq!(target.finish().1, Some(3));
+}
+
+const SHARER: &str = r#"
+#include <sys/prctl.h>
+static volatile int stop;
+static volatile long progress[2];
+static void work(int n) {
+    for (unsigned long i = 0; !stop; i++) { if (!hot_ok(i)) _exit(9); progress[n]++; }
+}
+static void *thread(void *unused) { work(0); return 0; }
+static char stack[2][65536] __attribute__((aligned(16)));
+static int process(void *second) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (second) {
+        clone(process, stack[1] + sizeof stack[1], CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, 0);
+        syscall(SYS_exit, 0);
+    }
+    work(1);
+    _exit(0);
+}
+int main(int argc, char **argv) {
+    pthread_t own;
+    int status;
+    int child = clone(process, stack[0] + sizeof stack[0], CLONE_VM | SIGCHLD, argc > 1 ? stack : 0);
+    if (child < 0 || pthread_create(&own, 0, thread, 0)) return 8;
+    say("ready");
+    dprintf(1, "%d\n", child);
+    /* Each byte asks both to get on. */
+    for (char c; read(0, &c, 1) > 0;) {
+        for (int i = 0; i < 2; i++)
+            for (long seen = progress[i]; progress[i] == seen;) {
+                if (waitpid(child, &status, WNOHANG)) { dprintf(1, "signal %d\n", WTERMSIG(status)); _exit(7); }
+                sched_yield();
+            }
+        say("going");
+    }
+    stop = 1;
+    pthread_join(own, 0);
+    if (waitpid(child, &status, 0) != child) return 6;
+    return status ? 5 : 3;
+}
+"#;
+
+#[test]
+fn c083_a_process_that_shares_the_memory_since_before_the_attach_goes_on() {
+    let sharer = program("sharer", SHARER);
+    for engine in BOTH {
+        for arguments in [&[][..], &["its first thread ends"]] {
+            let mut target = sharer.start(arguments);
+            target.line();
+            for round in 0..support::rounds() {
+                session(&target, &sharer, engine, 50 + round * 7);
+                target.send(b'?');
+                assert_eq!(target.line(), "going", "{engine:?}, {arguments:?}, round {round}");
+            }
+            assert_eq!(target.finish().1, Some(3), "{engine:?}, {arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn c083_a_process_whose_memory_another_tracer_has_too_is_not_attached_to() {
+    use nix::sys::ptrace;
+    let sharer = program("sharer_traced", SHARER);
+    let mut target = sharer.start(&[]);
+    let child: i32 = target.line().parse().expect("its number");
+    let traced = nix::unistd::Pid::from_raw(child);
+    ptrace::seize(traced, ptrace::Options::empty()).expect("nobody else has it");
+
+    let pid = target.pid();
+    let attached = std::thread::spawn(move || {
+        let (_handle, listener) = stop_pair().expect("a pair");
+        Session::attach(pid, options(Engine::Auto), listener)
+            .map(drop)
+            .map_err(|error| error.kind)
+    });
+    let refused = Kind::SharerNotTraced { process: Pid(child) };
+    assert_eq!(attached.join().expect("no panic"), Err(refused));
+    assert!(target.is_let_go(), "{:?}", target.tracers());
+
+    ptrace::interrupt(traced).expect("it is ours");
+    assert!(matches!(
+        nix::sys::wait::waitpid(traced, None),
+        Ok(WaitStatus::PtraceEvent(..))
+    ));
+    ptrace::detach(traced, None).expect("it is stopped");
+    session(&target, &sharer, Engine::Auto, 10);
+    target.send(b'?');
+    assert_eq!(target.line(), "going");
     assert_eq!(target.finish().1, Some(3));
 }

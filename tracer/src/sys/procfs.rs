@@ -119,16 +119,21 @@ fn parse_mapping(line: &[u8]) -> Option<Mapping> {
     })
 }
 
+/// The processes that can be seen from here.
+pub(crate) fn processes() -> Answer<Vec<Pid>> {
+    Ok(numbers("/proc")?.map(Pid).collect())
+}
+
 /// The threads of a process.
 pub(crate) fn threads(pid: Pid) -> Answer<Vec<Tid>> {
-    let entries = fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| match errno_of(&e) {
-        Errno::ENOENT => Errno::ESRCH,
-        other => other,
-    })?;
-    Ok(entries
-        .flatten()
-        .filter_map(|e| e.file_name().to_str()?.parse().ok().map(Tid))
-        .collect())
+    Ok(numbers(&format!("/proc/{pid}/task"))?.map(Tid).collect())
+}
+
+/// The entries of a directory that are numbers.
+fn numbers(directory: &str) -> Answer<impl Iterator<Item = i32> + use<>> {
+    let entries = fs::read_dir(directory).map_err(|e| gone_or(&e))?;
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    Ok(entries.flatten().filter_map(number))
 }
 
 /// A path below /proc, made without an allocation: the stop path has none.
@@ -342,6 +347,7 @@ mod tests {
         let pid = Pid(std::process::id().cast_signed());
         assert_eq!(process_of(pid.leader()), Ok(pid));
         assert!(threads(pid).expect("own threads").contains(&pid.leader()));
+        assert!(processes().expect("/proc is there").contains(&pid));
         assert_eq!(is_kernel_thread(pid), Ok(false));
         let signals = signal_sets(pid.leader()).expect("own signals");
         // Rust's runtime ignores SIGPIPE and handles SIGSEGV.
