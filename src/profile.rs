@@ -128,6 +128,10 @@ pub struct Tracing {
     pub in_place: u64,
     /// How often a thread stopped.
     pub stops: u64,
+    /// Pages of code in which a breakpoint was put, each private to the process since then (4 kB of memory more, unless it
+    /// was before); 0 in reports made before it was counted.
+    #[serde(default)]
+    pub code_pages: u64,
     /// Sites that could not be watched.
     pub refused: Vec<Refused>,
 }

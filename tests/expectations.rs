@@ -6,7 +6,7 @@ every_program_with_every_engine!(report_matches_the_annotations);
 
 use std::path::Path;
 use support::{
-    Engine, Exit, Expected, Function, Line, Lineprof, Program, Report, every_program_with_every_engine,
+    Engine, Exit, Expected, Function, Line, Lineprof, Program, Report, every_program_with_every_engine, run,
 };
 
 fn report_matches_the_annotations(name: &str, engine: Engine) {
@@ -47,6 +47,28 @@ fn report_matches_the_annotations(name: &str, engine: Engine) {
             wrong.join("\n  "),
             finished.stderr_text()
         );
+    }
+}
+
+#[test]
+fn c117_the_pages_of_code_that_are_private_now_are_counted() {
+    let program = Program::load("c/code_pages.c");
+    let binary = program.build_first();
+    assert_eq!(run(&binary.path, &program.args).stdout_text(), "0 kB\n");
+    for engine in Engine::ALL {
+        let pages = |functions: &[&str]| {
+            let lineprof = Lineprof::new().engine(engine).functions(functions);
+            let (report, finished) = lineprof.report(&binary.path, &program.args);
+            let pages = report.tracing.code_pages;
+            assert_eq!(
+                finished.stdout_text(),
+                format!("{} kB\n", 4 * pages),
+                "{engine:?}"
+            );
+            pages
+        };
+        // The loader has one as well, where breakpoints tell of libraries.
+        assert_eq!(pages(&["first", "second"]), pages(&["first"]) + 1, "{engine:?}");
     }
 }
 

@@ -204,6 +204,7 @@ impl Watched {
                 displaced: self.counts.displaced as u64,
                 in_place: self.counts.in_place as u64,
                 stops: self.counts.stops,
+                code_pages: self.counts.code_pages as u64,
                 refused: profile::refused(plan),
             },
             functions,

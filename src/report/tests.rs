@@ -89,6 +89,7 @@ fn profile() -> Profile {
             displaced: 19,
             in_place: 1,
             stops: 3456,
+            code_pages: 2,
             refused: vec![Refused {
                 address: 4660,
                 function: "f".to_owned(),

@@ -38,6 +38,7 @@ pub(crate) struct Tracing {
     pub(crate) displaced: u64,
     pub(crate) in_place: u64,
     pub(crate) stops: u64,
+    pub(crate) code_pages: u64,
     pub(crate) refused: Vec<RefusedSite>,
 }
 

@@ -70,4 +70,6 @@ pub struct Counts {
     pub displaced: usize,
     /// Sites whose instruction is stepped at its own place.
     pub in_place: usize,
+    /// Pages of code in which a byte of ours was put: private to the process since then.
+    pub code_pages: usize,
 }

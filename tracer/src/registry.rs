@@ -6,12 +6,14 @@ use crate::addr::RemoteAddr;
 use crate::error::{Error, Operation, Result, Subject};
 use crate::event::Counts;
 use crate::ids::{Pid, SiteId, SpaceId, Tid, TraceeId};
+use crate::scratch::PAGE;
 use crate::session::Core;
 use crate::site::{Refused, SiteRequest, Way};
 use crate::sys::procfs::Mapping;
 use crate::sys::{Answer, Kernel};
 use crate::tracee::{Retries, Role, Signals, State, Tracee};
 use nix::errno::Errno;
+use std::collections::HashSet;
 
 /// A process and its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,13 +149,16 @@ impl<K: Kernel> Core<K> {
 
     pub(crate) fn counts(&self) -> Counts {
         let space = &self.spaces[self.focus.space];
-        let ways = space.sites.all().iter().map(|s| s.way);
+        // Nothing was put over a breakpoint of the program's own.
+        let written = space.sites.all().iter().filter(|s| s.way != Way::Own);
+        let pages: HashSet<u64> = written.map(|s| s.address.0 / PAGE).collect();
         let mut counts = Counts {
             stops: space.stops,
+            code_pages: pages.len(),
             ..Counts::default()
         };
-        for way in ways {
-            match way {
+        for site in space.sites.all() {
+            match site.way {
                 Way::Displaced(_) => counts.displaced += 1,
                 Way::InPlace => counts.in_place += 1,
                 Way::Open | Way::Own => {}

@@ -19,7 +19,7 @@ use crate::sys::procfs::Mapping;
 use crate::sys::{Answer, Kernel};
 use nix::errno::Errno;
 
-const PAGE: u64 = 4096;
+pub(crate) const PAGE: u64 = 4096;
 /// Kept between the slots and what lies above them.
 const DISTANCE: u64 = 64 << 20;
 /// No lower: `vm.mmap_min_addr` is 64 KiB on every distribution looked at.
