@@ -19,6 +19,10 @@ use crate::report::escape;
 use crate::source::SourceCache;
 use crate::units::{Bytes, Change};
 
+mod many;
+
+pub use many::{Report, merge};
+
 /// The schema of a [`Profile`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Schema {

@@ -62,9 +62,11 @@ pub(crate) struct Profile {
     pub(crate) pid: Option<i32>,
     #[command(flatten)]
     pub(crate) writing: Writing,
-    /// What counts as memory
-    #[arg(long, value_enum, default_value_t = Metric::Rss)]
-    pub(crate) metric: Metric,
+    #[command(flatten)]
+    pub(crate) family: Family,
+    /// What counts as memory [default: rss; with --merge-children: pss]
+    #[arg(long, value_enum)]
+    pub(crate) metric: Option<Metric>,
     /// Read rss and anon from smaps_rollup: exact on every kernel, and slow
     #[arg(long)]
     pub(crate) exact: bool,
@@ -120,6 +122,17 @@ pub(crate) struct DoctorTarget {
     pub(crate) turns: u32,
 }
 
+/// Which processes beside the first.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct Family {
+    /// Profile the processes that it makes as well, and the programs that they become: a report each
+    #[arg(long)]
+    pub(crate) children: bool,
+    /// The same, in one report: a row for each line of the source, with shared pages counted once (pss)
+    #[arg(long)]
+    pub(crate) merge_children: bool,
+}
+
 /// Where a report goes, and how it looks.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Writing {
@@ -140,10 +153,9 @@ pub(crate) enum Format {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Metric {
     /// Resident memory
-    #[default]
     Rss,
     /// Resident memory that is not backed by a file
     Anon,

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-use lineprof::profile::Profile;
+use lineprof::profile::Report;
 use lineprof::report::write_json;
 
 /// How many are kept.
@@ -33,10 +33,13 @@ fn folder() -> io::Result<PathBuf> {
 }
 
 /// Keeps a report; where.
-pub(crate) fn keep(profile: &Profile) -> io::Result<PathBuf> {
+pub(crate) fn keep(report: &Report) -> io::Result<Option<PathBuf>> {
+    let Some(first) = report.profiles().first() else {
+        return Ok(None);
+    };
     let folder = folder()?;
     DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-    let name = format!("{}-{}.json", profile.started, profile.pid);
+    let name = format!("{}-{}.json", first.started, first.pid);
     let path = folder.join(&name);
     let unfinished = folder.join(format!(".{name}.{}", std::process::id()));
     let mut file = File::options()
@@ -45,7 +48,7 @@ pub(crate) fn keep(profile: &Profile) -> io::Result<PathBuf> {
         .mode(0o600)
         .open(&unfinished)?;
     let mut text = Vec::new();
-    write_json(profile, &mut text)?;
+    write_json(report, &mut text)?;
     file.write_all(&text)?;
     file.sync_all()?;
     fs::rename(&unfinished, &path)?;
@@ -54,7 +57,7 @@ pub(crate) fn keep(profile: &Profile) -> io::Result<PathBuf> {
         // Another engine may have removed it.
         let _gone = fs::remove_file(path);
     });
-    Ok(path)
+    Ok(Some(path))
 }
 
 /// All that are kept, the newest first.

@@ -44,6 +44,13 @@ pub(crate) fn of(
     notes
 }
 
+/// The first process has ended and others go on.
+pub(crate) fn first_ended() {
+    eprintln!(
+        "lineprof: the program has ended; processes that it made are profiled still. Ctrl-C ends the profile and leaves them running"
+    );
+}
+
 /// What matches nothing, while there is time to end the program and correct it.
 pub(crate) fn not_found(patterns: &[String]) {
     if let Some(missed) = unmatched(patterns) {

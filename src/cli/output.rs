@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use lineprof::profile::Profile;
+use lineprof::profile::Report;
 use lineprof::report::{Table, write_json};
 use lineprof::source::SourceCache;
 
@@ -69,7 +69,7 @@ impl Destination {
 
 /// Writes the report.
 pub(crate) fn write(
-    profile: &Profile,
+    report: &Report,
     to: &Destination,
     format: Format,
     precision: u8,
@@ -80,8 +80,8 @@ pub(crate) fn write(
         Format::Table => Table {
             precision: usize::from(precision),
         }
-        .write(profile, sources, &mut text)?,
-        Format::Json => write_json(profile, &mut text)?,
+        .write_report(report, sources, &mut text)?,
+        Format::Json => write_json(report, &mut text)?,
     }
     match to {
         Destination::Stdout => {

@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lineprof::metric::Reading;
-use lineprof::profile::{self, Metric};
+use lineprof::profile::{self, Metric, Report};
 use lineprof::profiler::{
-    self, Engine, Observer, Outcome, Pending, Pid, Pinning, Progress, Settings, SignalMask, StopHandle,
-    Target,
+    self, Children, Engine, Observer, Outcome, Pending, Pid, Pinning, Profiled, Progress, Settings,
+    SignalMask, StopHandle, Target,
 };
 use lineprof::report::escape::Escaped;
 use lineprof::select::Selection;
@@ -49,7 +49,7 @@ pub(crate) fn run_engine(args: &Profile) -> ExitCode {
     let Some(pid) = args.pid else {
         return Failure::new("`lineprof engine` is for lineprof's own use").say();
     };
-    attach::run_engine(&Target::Attach(Pid(pid)), &settings(args))
+    attach::run_engine(&Target::Attach(Pid(pid)), &settings(args), Many::of(args))
 }
 
 /// Starts `target`, profiles it and writes the report, which `finish` sees first.
@@ -74,8 +74,10 @@ pub(crate) fn carry_out(
     };
     match profiler::profile(target, &settings, &mut terminal) {
         Ok(mut outcome) => {
-            finish(&mut outcome.profile);
-            report(outcome, to, &args.writing)
+            for profiled in &mut outcome.profiled {
+                finish(&mut profiled.profile);
+            }
+            report(outcome, Many::of(args), to, &args.writing)
         }
         Err(error) => hint::explain(&error, Doing::Launch).say(),
     }
@@ -130,10 +132,17 @@ fn settings(args: &Profile) -> Settings {
     Settings {
         selection: selection(args),
         metric: match args.metric {
-            args::Metric::Rss => Metric::Rss,
-            args::Metric::Anon => Metric::Anon,
-            args::Metric::Pss => Metric::Pss,
-            args::Metric::Uss => Metric::Uss,
+            // Shared pages would count once for each process.
+            None if args.family.merge_children => Metric::Pss,
+            None | Some(args::Metric::Rss) => Metric::Rss,
+            Some(args::Metric::Anon) => Metric::Anon,
+            Some(args::Metric::Pss) => Metric::Pss,
+            Some(args::Metric::Uss) => Metric::Uss,
+        },
+        children: if args.family.children || args.family.merge_children {
+            Children::Followed
+        } else {
+            Children::RunFree
         },
         reading: if args.exact {
             Reading::Exact
@@ -173,6 +182,12 @@ impl Observer for Terminal {
                 sites,
             } => notes::loaded(&path, functions, sites),
             Progress::Running { pid } => self.signals.hand_on(pid.0),
+            Progress::FirstEnded => {
+                notes::first_ended();
+                if let Some(handle) = self.handle.take() {
+                    self.signals.stop(Box::new(move || handle.stop()));
+                }
+            }
             Progress::Stopped { by } => signals::stop_with_the_program(by),
         }
     }
@@ -182,28 +197,70 @@ impl Observer for Terminal {
     }
 }
 
-fn report(outcome: Outcome, to: &Destination, writing: &Writing) -> ExitCode {
+/// How the profiles of several processes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Many {
+    /// There is one.
+    None,
+    /// One after the other.
+    Apart,
+    /// As one.
+    Merged,
+}
+
+impl Many {
+    fn of(args: &Profile) -> Many {
+        match (args.family.merge_children, args.family.children) {
+            (true, _) => Many::Merged,
+            (false, true) => Many::Apart,
+            (false, false) => Many::None,
+        }
+    }
+}
+
+/// The report that `profiled` make, with what there is to say of each.
+pub(crate) fn report_of(profiled: Vec<Profiled>, many: Many, sources: &mut SourceCache) -> Report {
+    let with_notes = |profiled: Profiled| {
+        let mut profile = profiled.profile;
+        let notes = notes::of(&profile, &profiled.missed, profiled.built, sources);
+        profile.notes.extend(notes);
+        profile
+    };
+    let mut processes: Vec<profile::Profile> = profiled.into_iter().map(with_notes).collect();
+    let one = match many {
+        Many::None if processes.len() == 1 => processes.pop(),
+        Many::Merged => profile::merge(std::mem::take(&mut processes)),
+        Many::None | Many::Apart => None,
+    };
+    match one {
+        Some(profile) => Report::One(Box::new(profile)),
+        None => Report::Many(profile::Profiles {
+            schema: profile::ProfilesSchema::default(),
+            processes,
+        }),
+    }
+}
+
+fn report(outcome: Outcome, many: Many, to: &Destination, writing: &Writing) -> ExitCode {
     let mut sources = SourceCache::new();
-    let mut profile = outcome.profile;
-    let notes = notes::of(&profile, &outcome.missed, outcome.built, &mut sources);
-    profile.notes.extend(notes);
+    let report = report_of(outcome.profiled, many, &mut sources);
     let code = match outcome.exit {
         Some(End::Exited(code)) => ExitCode::from(u8::try_from(code & 0xFF).unwrap_or(FAILED)),
         Some(End::Killed(signal)) => ExitCode::from(u8::try_from(128 + signal.0).unwrap_or(FAILED)),
         None => ExitCode::SUCCESS,
     };
-    write(&profile, to, writing, &mut sources).map_or_else(|failure| failure.say(), |()| code)
+    write(&report, to, writing, &mut sources).map_or_else(|failure| failure.say(), |()| code)
 }
 
 /// Writes a report where it was asked for.
 pub(crate) fn write(
-    profile: &profile::Profile,
+    report: &Report,
     to: &Destination,
     writing: &Writing,
     sources: &mut SourceCache,
 ) -> Result<(), Failure> {
     let format = to.format(writing.format);
-    match output::write(profile, to, format, writing.precision, sources) {
+    match output::write(report, to, format, writing.precision, sources) {
         // Whoever read has read enough.
         Err(error) if *to == Destination::Stdout && error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| not_written(to, &error)),

@@ -5,17 +5,17 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use lineprof::profile::Profile;
+use lineprof::profile::Report;
 use lineprof::source::SourceCache;
 
-use super::args::Report;
+use super::args;
 use super::hint::{self, Failure};
 use super::kept;
 use super::output::Destination;
 use super::profile;
 
 /// Shows a report.
-pub(crate) fn run(args: &Report) -> ExitCode {
+pub(crate) fn run(args: &args::Report) -> ExitCode {
     if args.list {
         return list();
     }
@@ -23,12 +23,12 @@ pub(crate) fn run(args: &Report) -> ExitCode {
         Ok(path) => path,
         Err(failure) => return failure.say(),
     };
-    let profile = match read(&path) {
-        Ok(profile) => profile,
+    let report = match read(&path) {
+        Ok(report) => report,
         Err(failure) => return failure.say(),
     };
     let to = Destination::new(args.writing.output.as_deref(), Destination::Stdout);
-    profile::write(&profile, &to, &args.writing, &mut SourceCache::new())
+    profile::write(&report, &to, &args.writing, &mut SourceCache::new())
         .map_or_else(|failure| failure.say(), |()| ExitCode::SUCCESS)
 }
 
@@ -53,7 +53,7 @@ fn newest() -> Result<PathBuf, Failure> {
     paths.into_iter().next().ok_or_else(none)
 }
 
-fn read(path: &Path) -> Result<Profile, Failure> {
+fn read(path: &Path) -> Result<Report, Failure> {
     let text = std::fs::read(path).map_err(|error| {
         Failure::new(format!(
             "cannot read {}: {}",

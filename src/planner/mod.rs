@@ -52,7 +52,7 @@ pub fn extend(planned: &mut Planned, object: &ObjectFile, functions: &[Function]
 }
 
 /// A plan, and what has to be known of the file to plant it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Planned {
     /// The plan.
     pub plan: Plan,

@@ -43,7 +43,7 @@ impl FileKey {
 }
 
 /// A file that was looked at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Known {
     file: FileKey,
     segments: Vec<Segment>,
@@ -87,9 +87,8 @@ impl Eq for Met {}
 const SYSTEM: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
 
 /// The files of one process.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Images {
-    pid: Pid,
     selection: Selection,
     /// What of it the program itself has not: for that alone the system's libraries are searched. `*` is not meant
     /// for the whole of a libc that happens to have debug information.
@@ -100,7 +99,6 @@ pub(super) struct Images {
 impl Images {
     /// With the program's own file, whose sites are the plan's first.
     pub(super) fn new(
-        pid: Pid,
         selection: &Selection,
         program: &ObjectFile,
         planned: &Planned,
@@ -114,7 +112,6 @@ impl Images {
             at: Some(at.range),
         };
         Images {
-            pid,
             selection: selection.clone(),
             in_vain: in_vain(selection, missed),
             known: vec![own],
@@ -141,6 +138,7 @@ impl Images {
     /// A library without debug information, or whose file cannot be opened, has no functions to profile.
     pub(super) fn came(
         &mut self,
+        pid: Pid,
         mappings: &[Mapping],
         planned: &mut Planned,
         missed: &mut Missed,
@@ -152,7 +150,7 @@ impl Images {
             let (place, first) = match self.known.iter().position(|known| known.file == file) {
                 Some(place) if self.known[place].at.is_some() => continue,
                 Some(place) => (place, None),
-                None => (self.known.len(), self.meet(mapping, planned, missed)),
+                None => (self.known.len(), self.meet(pid, mapping, planned, missed)),
             };
             let known = &mut self.known[place];
             known.at = Some(mapping.range);
@@ -165,10 +163,16 @@ impl Images {
     }
 
     /// Looks at a file for the first time.
-    fn meet(&mut self, mapping: &Mapping, planned: &mut Planned, missed: &mut Missed) -> Option<Met> {
+    fn meet(
+        &mut self,
+        pid: Pid,
+        mapping: &Mapping,
+        planned: &mut Planned,
+        missed: &mut Missed,
+    ) -> Option<Met> {
         let before = count(planned);
         let functions_before = planned.plan.functions.len();
-        let object = self.open(mapping);
+        let object = open(pid, mapping);
         let added = object.as_ref().and_then(|object| {
             let system = SYSTEM.iter().any(|folder| mapping.path.starts_with(folder));
             let selection = if system { &self.in_vain } else { &self.selection };
@@ -198,24 +202,21 @@ impl Images {
             functions: planned.plan.functions.len() - functions_before,
         })
     }
+}
 
-    fn open(&self, mapping: &Mapping) -> Option<ObjectFile> {
-        use std::os::unix::fs::MetadataExt;
-        // As the process sees it: it may live in another mount namespace.
-        let inside = mapping.path.strip_prefix("/").ok()?;
-        let path = Path::new("/proc")
-            .join(self.pid.to_string())
-            .join("root")
-            .join(inside);
-        let is_the_mapped_one = std::fs::metadata(&path).ok()?.ino() == mapping.inode;
-        let mut search = DebugSearch::default();
-        if let Some(folder) = mapping.path.parent() {
-            search = search.for_program_in(folder);
-        }
-        is_the_mapped_one
-            .then(|| ObjectFile::open(&path, &search).ok())
-            .flatten()
+fn open(pid: Pid, mapping: &Mapping) -> Option<ObjectFile> {
+    use std::os::unix::fs::MetadataExt;
+    // As the process sees it: it may live in another mount namespace.
+    let inside = mapping.path.strip_prefix("/").ok()?;
+    let path = Path::new("/proc").join(pid.to_string()).join("root").join(inside);
+    let is_the_mapped_one = std::fs::metadata(&path).ok()?.ino() == mapping.inode;
+    let mut search = DebugSearch::default();
+    if let Some(folder) = mapping.path.parent() {
+        search = search.for_program_in(folder);
     }
+    is_the_mapped_one
+        .then(|| ObjectFile::open(&path, &search).ok())
+        .flatten()
 }
 
 /// The patterns of `selection` that select nothing.

@@ -10,21 +10,27 @@
 //! | file | holds |
 //! |---|---|
 //! | `run` | the order of it all |
+//! | `prepared` | a program's file, read and planned |
+//! | `follow` | the processes of a session, and its events |
 //! | `watch` | a process between its first event and its last |
+//! | `summary` | the profile of what was recorded |
 //! | `images` | libraries: those there at the start, and those that come and go |
 //! | `missed` | what was asked for and is not in the profile |
 
 mod error;
+mod follow;
 mod images;
 mod missed;
+mod prepared;
 mod run;
+mod summary;
 mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use error::{Error, NoMatch};
-pub use lineprof_tracer::{Engine, Pid, Pinning, Signal, SignalMask, StopHandle};
+pub use lineprof_tracer::{Children, Engine, Pid, Pinning, Signal, SignalMask, StopHandle};
 pub use missed::Missed;
 
 use crate::metric::Reading;
@@ -62,6 +68,8 @@ pub struct Settings {
     pub engine: Engine,
     /// Whether hot threads may share the tracer's processor.
     pub pinning: Pinning,
+    /// Whether processes that it makes, and programs that it becomes, are profiled too.
+    pub children: Children,
     /// What to do when nothing that is mapped at the start matches.
     pub pending: Pending,
 }
@@ -105,6 +113,8 @@ pub enum Progress {
         /// The process.
         pid: Pid,
     },
+    /// The process that was started or attached to has ended, and others are followed still.
+    FirstEnded,
     /// Every thread of the process has stopped; SIGCONT lets it go on.
     Stopped {
         /// The signal that stopped it.
@@ -124,10 +134,17 @@ pub trait Observer: Send {
 /// What came of it.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The profile.
-    pub profile: Profile,
+    /// A profile for each program that was watched, in the order in which they began: one, where children run free.
+    pub profiled: Vec<Profiled>,
     /// What the program ended with, if it ended while it was watched or, started by us, afterwards.
     pub exit: Option<lineprof_tracer::End>,
+}
+
+/// The profile of one program.
+#[derive(Debug)]
+pub struct Profiled {
+    /// The profile.
+    pub profile: Profile,
     /// The executable was changed last at this time: sources newer than that may not be what was compiled.
     pub built: Option<std::time::SystemTime>,
     /// What was asked for and is not in the profile.

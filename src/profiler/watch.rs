@@ -3,20 +3,21 @@
 //! Must not know: reports, terminals.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use lineprof_dwarf::FrameRule;
-use lineprof_tracer::{Counts, End, Event, Hit, Pid, Session, SiteId, SiteRequest};
+use lineprof_tracer::{Children, Counts, Hit, Session, SiteId, SiteRequest, TraceeId};
 
 use super::images::{self, Images};
-use super::run::Prepared;
-use super::{Error, Observer, Progress, Settings, Target};
+use super::prepared::Prepared;
+use super::summary::{Named, Watched};
+use super::{Error, Observer, Progress, Settings};
 use crate::image::LoadBias;
 use crate::metric::MemoryReader;
 use crate::plan::{RefusedSite, SiteIndex};
 use crate::planner::Planned;
 use crate::profile;
 use crate::recorder::{Arrival, Concurrency, Recorder, StackKey, StackPointer, ThreadKey};
-use crate::units::Bytes;
 
 /// What a site of the session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,53 +30,69 @@ enum Planted {
     Start,
 }
 
-/// A process that is being watched.
-pub(super) struct Watch {
-    session: Session,
+/// Whether functions can have been entered before the sites were there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entered {
+    /// The program had not begun.
+    AfterSites,
+    /// It was attached to, or is a copy of a process in the middle of its work.
+    BeforeSites,
+}
+
+/// What is known of a program; its copies share it until one of them loads a library.
+#[derive(Clone)]
+pub(super) struct Known(Rc<Facts>);
+
+#[derive(Clone)]
+struct Facts {
+    named: Named,
     prepared: Prepared,
     images: Images,
-    /// What each of the session's sites is for.
+    /// What each of the memory's sites is for.
     sites: Vec<Planted>,
     /// How to find a frame whose entry was not seen, a site each; none behind the end, where every entry is seen.
     rules: Vec<Option<FrameRule>>,
-    reader: MemoryReader,
-    recorder: Recorder,
 }
 
-/// A process that was watched.
-pub(super) struct Watched {
-    pub(super) prepared: Prepared,
-    pub(super) recorder: Recorder,
-    pub(super) memory: Bytes,
-    pub(super) counts: Counts,
-    pub(super) pid: Pid,
-    pub(super) end: profile::End,
-    pub(super) exit: Option<End>,
+impl Known {
+    pub(super) fn named(&self) -> &Named {
+        &self.0.named
+    }
+}
+
+/// A process that is being watched.
+pub(super) struct Watch {
+    named: Named,
+    /// Which one it is of the session's, in order of their beginnings.
+    number: usize,
+    known: Known,
+    entered: Entered,
+    reader: MemoryReader,
+    recorder: Recorder,
 }
 
 impl Watch {
     /// Plants all sites that can be planted now.
     ///
     /// # Errors
-    /// As [`super::profile`]. An attached process has been given back then.
+    /// As [`super::profile`].
     pub(super) fn begin(
-        mut session: Session,
+        session: &mut Session,
         prepared: Prepared,
+        named: Named,
+        number: usize,
+        entered: Entered,
         settings: &Settings,
-        target: &Target,
         observer: &mut dyn Observer,
     ) -> Result<Watch, Error> {
-        let pid = session.pid();
-        let number = pid.0.cast_unsigned();
+        let pid = named.pid;
+        let process = pid.0.cast_unsigned();
         let mappings = session.mappings()?;
-        let own =
-            images::code_of(prepared.object.path(), &mappings).ok_or(Error::NotMapped { pid: number })?;
-        let bias = LoadBias::find(prepared.object.segments(), &mappings, own.inode)
-            .ok_or(Error::NotMapped { pid: number })?;
-        let reader = MemoryReader::open(pid, pid.leader(), settings.metric, settings.reading)
-            .map_err(|source| Error::Memory { pid: number, source })?;
+        let not_mapped = || Error::NotMapped { pid: process };
+        let own = images::code_of(prepared.object.path(), &mappings).ok_or_else(not_mapped)?;
+        let bias = LoadBias::find(prepared.object.segments(), &mappings, own.inode).ok_or_else(not_mapped)?;
+        let reader = reader(&named, settings)?;
         let images = Images::new(
-            pid,
             &settings.selection,
             &prepared.object,
             &prepared.planned,
@@ -83,62 +100,114 @@ impl Watch {
             &own,
         );
         let all = 0..prepared.planned.plan.sites.len() as u32;
-        let mut watch = Watch {
-            session,
+        let recorder = Recorder::new(&prepared.planned.plan);
+        let facts = Facts {
+            named: named.clone(),
+            prepared,
             images,
             sites: Vec::new(),
             rules: Vec::new(),
-            reader,
-            recorder: Recorder::new(&prepared.planned.plan),
-            prepared,
         };
-        watch.plant(&all, bias)?;
-        let attached = matches!(target, Target::Attach(_));
-        if attached {
+        let mut watch = Watch {
+            named,
+            number,
+            known: Known(Rc::new(facts)),
+            entered,
+            reader,
+            recorder,
+        };
+        watch.plant(session, &all, bias)?;
+        // A copy of it has frames that were entered before the copy was made.
+        let with_rules = entered == Entered::BeforeSites || settings.children == Children::Followed;
+        if with_rules {
             watch.add_rules(all, None);
         }
         if !settings.selection.is_default() {
-            watch.watch_libraries(bias, attached, observer)?;
+            // Of several processes, one may have what another has not.
+            let tells = settings.children == Children::RunFree;
+            watch.watch_libraries(session, bias, with_rules, tells, observer)?;
         }
         Ok(watch)
+    }
+
+    /// Watches a copy of a process, with the same sites.
+    ///
+    /// # Errors
+    /// Its memory cannot be read.
+    pub(super) fn of_copy(
+        known: Known,
+        named: Named,
+        number: usize,
+        settings: &Settings,
+    ) -> Result<Watch, Error> {
+        let mut reader = reader(&named, settings)?;
+        reader.read(named.pid.leader());
+        Ok(Watch {
+            recorder: Recorder::new(&known.0.prepared.planned.plan),
+            named,
+            number,
+            known,
+            entered: Entered::BeforeSites,
+            reader,
+        })
+    }
+
+    pub(super) fn known(&self) -> &Known {
+        &self.known
+    }
+
+    pub(super) fn named(&self) -> &Named {
+        &self.named
+    }
+
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
+    fn facts(&mut self) -> &mut Facts {
+        Rc::make_mut(&mut self.known.0)
     }
 
     /// Looks at the libraries that are there, and prepares to hear of others.
     fn watch_libraries(
         &mut self,
+        session: &mut Session,
         bias: LoadBias,
-        attached: bool,
+        with_rules: bool,
+        tells: bool,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        let mappings = self.session.mappings()?;
-        if let Some(site) = images::loader_stop(&self.prepared.object, self.session.pid(), &mappings) {
-            self.plant_own(site, Planted::Loader)?;
+        let mappings = session.mappings()?;
+        if let Some(site) = images::loader_stop(&self.known.0.prepared.object, self.named.pid, &mappings) {
+            self.plant_own(session, site, Planted::Loader)?;
         }
-        if attached {
-            self.look_at_libraries(attached, observer)?;
+        if self.entered == Entered::BeforeSites {
+            self.look_at_libraries(session, with_rules, observer)?;
             return self.verdict(observer);
         }
-        let waits = self.prepared.vain.is_some() || !self.prepared.missed.unmatched.is_empty();
-        match images::start_of(&self.prepared.object, bias) {
-            Some(site) if waits => self.plant_own(site, Planted::Start),
+        let prepared = &self.known.0.prepared;
+        let waits = tells && (prepared.vain.is_some() || !prepared.missed.unmatched.is_empty());
+        match images::start_of(&self.known.0.prepared.object, bias) {
+            Some(site) if waits => self.plant_own(session, site, Planted::Start),
             _ => Ok(()),
         }
     }
 
     /// Fails when nothing was found to profile in the program or what it was linked with; tells what was not found.
     fn verdict(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        let patterns = self.prepared.missed.unmatched.clone();
-        if !patterns.is_empty() && self.prepared.vain.is_none() {
+        let patterns = self.known.0.prepared.missed.unmatched.clone();
+        if !patterns.is_empty() && self.known.0.prepared.vain.is_none() {
             observer.progress(Progress::Unmatched { patterns });
         }
-        match self.prepared.vain.take() {
-            Some(vain) if self.prepared.planned.plan.functions.is_empty() => Err(vain),
+        let empty = self.known.0.prepared.planned.plan.functions.is_empty();
+        match self.facts().prepared.vain.take().and_then(Rc::into_inner) {
+            Some(vain) if empty => Err(vain),
             _ => Ok(()),
         }
     }
 
-    fn plant_own(&mut self, site: SiteRequest, what: Planted) -> Result<(), Error> {
-        match self.session.plant(&[site])?.pop() {
+    fn plant_own(&mut self, session: &mut Session, site: SiteRequest, what: Planted) -> Result<(), Error> {
+        match session.plant(&[site])?.pop() {
             Some(Ok(id)) => self.set(id, what),
             // Functions loaded later are not seen then; those that are there are.
             refused => tracing::warn!(?what, ?refused, "not planted"),
@@ -147,20 +216,27 @@ impl Watch {
     }
 
     /// Takes in what the loader has done.
-    fn look_at_libraries(&mut self, attached: bool, observer: &mut dyn Observer) -> Result<(), Error> {
-        let mappings = self.session.mappings()?;
-        for range in self.images.gone(&mappings) {
-            self.session.unmapped(range);
+    fn look_at_libraries(
+        &mut self,
+        session: &mut Session,
+        with_rules: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let mappings = session.mappings()?;
+        let pid = self.named.pid;
+        let facts = self.facts();
+        for range in facts.images.gone(&mappings) {
+            session.unmapped(range);
         }
-        let Prepared { planned, missed, .. } = &mut self.prepared;
-        let came = self.images.came(&mappings, planned, missed);
-        self.recorder.extend(&planned.plan);
+        let Prepared { planned, missed, .. } = &mut facts.prepared;
+        let came = facts.images.came(pid, &mappings, planned, missed);
+        self.recorder.extend(&self.known.0.prepared.planned.plan);
         for image in came {
-            self.plant(&image.sites, image.bias)?;
+            self.plant(session, &image.sites, image.bias)?;
             let Some(first) = image.first.filter(|first| first.functions > 0) else {
                 continue;
             };
-            if attached {
+            if with_rules {
                 self.add_rules(image.sites.clone(), Some(&first.object));
             }
             observer.progress(Progress::Loaded {
@@ -174,105 +250,94 @@ impl Watch {
 
     /// Where frames begin that were entered before the session; `object` is the file, if not the program's own.
     fn add_rules(&mut self, sites: Range<u32>, object: Option<&lineprof_dwarf::ObjectFile>) {
-        let object = object.unwrap_or(&self.prepared.object);
-        let plan = &self.prepared.planned.plan;
+        let facts = Rc::make_mut(&mut self.known.0);
+        let object = object.unwrap_or(&facts.prepared.object);
+        let plan = &facts.prepared.planned.plan;
         // Libraries of which nothing is profiled have no sites: none is skipped.
         let addresses = sites.map(|site| plan.site(SiteIndex(site)).address);
         let rules: Vec<_> = addresses.map(|address| object.frame_rule(address)).collect();
-        self.rules.extend(rules);
+        facts.rules.extend(rules);
     }
 
     fn set(&mut self, SiteId(number): SiteId, what: Planted) {
         let place = number as usize;
-        debug_assert!(
-            place <= self.sites.len(),
-            "sites are numbered as they are planted"
-        );
-        if place == self.sites.len() {
-            self.sites.push(what);
+        let sites = &mut self.facts().sites;
+        debug_assert!(place <= sites.len(), "sites are numbered as they are planted");
+        if place == sites.len() {
+            sites.push(what);
         } else {
-            self.sites[place] = what;
+            sites[place] = what;
         }
     }
 
     /// Plants sites of the plan; what is refused is taken note of in the plan.
-    fn plant(&mut self, sites: &Range<u32>, bias: LoadBias) -> Result<(), Error> {
-        let planned = &self.prepared.planned;
+    fn plant(&mut self, session: &mut Session, sites: &Range<u32>, bias: LoadBias) -> Result<(), Error> {
+        let planned = &self.known.0.prepared.planned;
         let request = |site: u32| SiteRequest {
             address: bias.remote(planned.plan.site(SiteIndex(site)).address),
             instruction: planned.instructions[site as usize].clone(),
         };
         let requests: Vec<SiteRequest> = sites.clone().map(request).collect();
-        let answers = self.session.plant(&requests)?;
+        let answers = session.plant(&requests)?;
         for (index, answer) in sites.clone().map(SiteIndex).zip(answers) {
             match answer {
                 Ok(id) => self.set(id, Planted::Line(index)),
-                Err(reason) => refuse(&mut self.prepared.planned, index, &reason.to_string()),
+                Err(reason) => refuse(&mut self.facts().prepared.planned, index, &reason.to_string()),
             }
         }
         Ok(())
     }
 
-    /// Follows the process to its end, or to where it is left.
-    ///
-    /// # Errors
-    /// As [`super::profile`].
-    pub(super) fn follow(mut self, observer: &mut dyn Observer) -> Result<Watched, Error> {
-        let pid = self.session.pid();
-        // Read after planting: each page of code that was written is private now, and counts.
-        self.reader.read(pid.leader());
-        let mut replaced = false;
-        let (end, exit) = loop {
-            match self.session.next_event()? {
-                Event::Hit(hit) => match self.sites[hit.site.index()] {
-                    Planted::Line(site) => self.hit(&hit, site),
-                    Planted::Loader => self.look_at_libraries(false, observer)?,
-                    Planted::Start => self.verdict(observer)?,
-                },
-                Event::ThreadEnding(thread) => {
-                    let memory = self.reader.read(thread.tid);
-                    self.recorder
-                        .thread_ended(ThreadKey(u64::from(thread.serial)), memory);
-                }
-                Event::Stopped(by) => observer.progress(Progress::Stopped { by }),
-                Event::Executed | Event::Began(_) => replaced = true,
-                Event::Ended(exit) => {
-                    let end = match exit {
-                        _ if replaced => profile::End::Executed,
-                        End::Exited(code) => profile::End::Exited { code },
-                        End::Killed(signal) => profile::End::Killed {
-                            signal: signal.name(),
-                        },
-                    };
-                    break (end, Some(exit));
-                }
-                Event::StopRequested => {
-                    // The last reading with everything still open.
-                    self.reader.read(pid.leader());
-                    break (profile::End::Detached, None);
-                } // The process of an attached session that execs is nobody's child here: its end is not heard of.
-            }
-            if replaced && !self.session.is_own_child() {
-                break (profile::End::Executed, None);
-            }
-        };
-        let counts = self.session.counts();
-        if end == profile::End::Detached {
-            self.session.detach()?;
-        }
-        Ok(Watched {
-            prepared: self.prepared,
+    /// Reads the memory where nothing has happened: each page of code that was written is private now, and counts.
+    pub(super) fn read_baseline(&mut self) {
+        self.reader.read(self.named.pid.leader());
+    }
+
+    /// A thread is about to end.
+    pub(super) fn thread_ends(&mut self, thread: TraceeId) {
+        let memory = self.reader.read(thread.tid);
+        self.recorder
+            .thread_ended(ThreadKey(u64::from(thread.serial)), memory);
+    }
+
+    /// What was recorded, up to here.
+    pub(super) fn watched(self, counts: Counts, end: profile::End) -> Watched {
+        let prepared = Rc::unwrap_or_clone(self.known.0).prepared;
+        Watched {
+            named: self.named,
+            prepared,
             recorder: self.recorder,
             memory: self.reader.last(),
             counts,
-            pid,
             end,
-            exit,
-        })
+        }
     }
 
-    fn hit(&mut self, hit: &Hit, site: SiteIndex) {
-        let rule = self.rules.get(site.index()).copied().flatten();
+    /// A thread is at a site.
+    ///
+    /// # Errors
+    /// As [`super::profile`].
+    pub(super) fn hit(
+        &mut self,
+        session: &mut Session,
+        hit: &Hit,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        match self.known.0.sites[hit.site.index()] {
+            Planted::Line(site) => {
+                self.arrive(hit, site);
+                Ok(())
+            }
+            Planted::Loader => self.look_at_libraries(session, false, observer),
+            Planted::Start => self.verdict(observer),
+        }
+    }
+
+    fn arrive(&mut self, hit: &Hit, site: SiteIndex) {
+        let rule = match self.entered {
+            Entered::AfterSites => None,
+            Entered::BeforeSites => self.known.0.rules.get(site.index()).copied().flatten(),
+        };
         let entry_sp = rule.and_then(|rule| {
             let cfa = hit
                 .registers
@@ -296,6 +361,14 @@ impl Watch {
             },
         });
     }
+}
+
+fn reader(named: &Named, settings: &Settings) -> Result<MemoryReader, Error> {
+    let pid = named.pid;
+    MemoryReader::open(pid, pid.leader(), settings.metric, settings.reading).map_err(|source| Error::Memory {
+        pid: pid.0.cast_unsigned(),
+        source,
+    })
 }
 
 /// Takes note of a site that was not planted, once for each address and reason.

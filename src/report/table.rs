@@ -22,7 +22,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::escape::{Escaped, EscapedSource};
-use crate::profile::{FunctionProfile, LineProfile, Profile};
+use crate::profile::{FunctionProfile, LineProfile, Profile, Report};
 use crate::source::{SourceCache, SourceText};
 
 /// How many functions that never ran are named.
@@ -97,6 +97,26 @@ impl Table {
         write_missing(&missing, out)?;
         for note in &profile.notes {
             writeln!(out, "Note: {}", Escaped(note))?;
+        }
+        Ok(())
+    }
+
+    /// Writes all of a report: a heading for each process where there are several, and its tables.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_report(
+        &self,
+        report: &Report,
+        sources: &mut SourceCache,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        for profile in report.profiles() {
+            if let Report::Many(_) = report {
+                let command = profile.command.join(" ");
+                writeln!(out, "Process {}: {}\n", profile.pid, Escaped(&command))?;
+            }
+            self.write(profile, sources, out)?;
         }
         Ok(())
     }

@@ -218,8 +218,22 @@ impl Session {
     /// # Errors
     /// The kernel refused to put the code back: [`crate::Kind::BreakpointsLeft`].
     pub fn detach(mut self) -> Result<()> {
+        self.give_back()
+    }
+
+    /// The same as [`Self::detach`], by a client that has the session still; nothing is traced any more then.
+    ///
+    /// # Errors
+    /// As for [`Self::detach`].
+    pub fn give_back(&mut self) -> Result<()> {
         self.standing = Standing::GivenBack;
         self.core.detach()
+    }
+
+    /// Whether nobody is traced any more, so that no event will come.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.core.tracees.is_empty() && self.core.early.is_empty()
     }
 }
 

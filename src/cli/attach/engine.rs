@@ -7,18 +7,19 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use lineprof::profile::Profile;
+use lineprof::profile::Report;
 use lineprof::profiler::{self, Observer, Progress, Settings, StopHandle, Target};
 use lineprof::source::SourceCache;
 
 use super::word::Word;
 use super::{STOP, memory_killer};
 use crate::cli::hint::{self, Doing};
+use crate::cli::profile::{self, Many};
 use crate::cli::signals::{JobControl, Signals};
-use crate::cli::{FAILED, kept, notes};
+use crate::cli::{FAILED, kept};
 
 /// Traces until the process ends or the front asks for the end, or is gone.
-pub(crate) fn run(target: &Target, settings: &Settings) -> ExitCode {
+pub(crate) fn run(target: &Target, settings: &Settings, many: Many) -> ExitCode {
     // A session of its own: no terminal's signals, and no shell's job control. It fails only for the leader of
     // a process group, which a child that was just started is not.
     let _is_leader = nix::unistd::setsid();
@@ -33,30 +34,29 @@ pub(crate) fn run(target: &Target, settings: &Settings) -> ExitCode {
     listen(Arc::clone(&handle), Arc::clone(&front_is_there));
     let mut teller = Teller { handle, signals };
     let word = match profiler::profile(target, settings, &mut teller) {
-        Ok(outcome) => {
-            let mut profile = outcome.profile;
-            let notes = notes::of(&profile, &outcome.missed, outcome.built, &mut SourceCache::new());
-            profile.notes.extend(notes);
-            Word::Report(Box::new(profile))
-        }
+        Ok(outcome) => Word::Report(profile::report_of(
+            outcome.profiled,
+            many,
+            &mut SourceCache::new(),
+        )),
         Err(error) => Word::Failed(hint::explain(&error, Doing::Attach)),
     };
     let told = front_is_there.load(Ordering::SeqCst) && word.write(&mut io::stdout().lock()).is_ok();
     match word {
-        Word::Report(profile) if !told => keep(&profile),
+        Word::Report(report) if !told => keep(&report),
         _ => ExitCode::SUCCESS,
     }
 }
 
 /// Nobody is there to take the report.
-fn keep(profile: &Profile) -> ExitCode {
-    match kept::keep(profile) {
-        Ok(path) => {
+fn keep(report: &Report) -> ExitCode {
+    match kept::keep(report) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(path)) => {
             // Its terminal may be gone too.
             let _nobody = writeln!(
                 io::stderr(),
-                "lineprof: {} was let go; its report is kept in {}: `lineprof report` shows it",
-                profile.pid,
+                "lineprof: the process was let go; its report is kept in {}: `lineprof report` shows it",
                 path.display()
             );
             ExitCode::SUCCESS
@@ -123,6 +123,7 @@ impl Observer for Teller {
                 sites,
             },
             Progress::Running { pid } => Word::Running { pid: pid.0 },
+            Progress::FirstEnded => Word::FirstEnded,
             // Whoever stopped it knows.
             Progress::Stopped { .. } => return,
         };

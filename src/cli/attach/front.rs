@@ -55,7 +55,13 @@ pub(crate) fn run(writing: &Writing, selection: &Selection, to: &Destination) ->
         Some(Word::Report(report)) => profile::write(&report, to, writing, &mut SourceCache::new())
             .map_or_else(|failure| failure.say(), |()| ExitCode::SUCCESS),
         Some(Word::Failed(failure)) => failure.say(),
-        Some(Word::Selected { .. } | Word::Unmatched { .. } | Word::Loaded { .. } | Word::Running { .. })
+        Some(
+            Word::Selected { .. }
+            | Word::Unmatched { .. }
+            | Word::Loaded { .. }
+            | Word::Running { .. }
+            | Word::FirstEnded,
+        )
         | None => {
             // A front that was told to ignore SIGCHLD hears of no end (wait(2)).
             let by_itself = ended.as_ref().is_ok_and(|status| status.code().is_some());
@@ -99,6 +105,7 @@ fn listen(engine: &mut Child, selection: &Selection) -> Option<Word> {
             Word::Running { pid } => eprintln!(
                 "lineprof: attached to {pid}; Ctrl-C ends the profile and leaves the process running"
             ),
+            Word::FirstEnded => notes::first_ended(),
             last @ (Word::Report(_) | Word::Failed(_)) => return Some(last),
         }
     }

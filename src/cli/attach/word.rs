@@ -5,7 +5,7 @@
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 
-use lineprof::profile::Profile;
+use lineprof::profile::Report;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::hint::Failure;
@@ -25,8 +25,10 @@ pub(super) enum Word {
     },
     /// The process is attached to and every site is planted.
     Running { pid: i32 },
+    /// It has ended, and others are followed still.
+    FirstEnded,
     /// The process has been given back, and this came of it. Nothing follows.
-    Report(Box<Profile>),
+    Report(Report),
     /// Nothing came of it. Nothing follows.
     Failed(Failure),
 }

@@ -1,0 +1,108 @@
+//! What was recorded of a program becomes its profile.
+//!
+//! Must not know: sessions, terminals.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime};
+
+use lineprof_dwarf::FileAddr;
+use lineprof_tracer::{Counts, Pid};
+
+use super::prepared::Prepared;
+use super::{Profiled, Settings};
+use crate::occurrences;
+use crate::profile::{self, Profile, Schema, Tracing};
+use crate::recorder::Recorder;
+use crate::source::SourceCache;
+use crate::units::Bytes;
+
+/// A program that is watched, as the report calls it.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub(super) pid: Pid,
+    pub(super) command: Vec<String>,
+    pub(super) executable: PathBuf,
+    pub(super) started: (SystemTime, Instant),
+}
+
+/// A program that was watched.
+pub(super) struct Watched {
+    pub(super) named: Named,
+    pub(super) prepared: Prepared,
+    pub(super) recorder: Recorder,
+    pub(super) memory: Bytes,
+    pub(super) counts: Counts,
+    pub(super) end: profile::End,
+}
+
+impl Watched {
+    pub(super) fn profiled(self, settings: &Settings) -> Profiled {
+        let Named {
+            pid,
+            command,
+            executable,
+            started,
+        } = self.named;
+        let plan = &self.prepared.planned.plan;
+        let planted = plan.sites.len() + planner_refused(plan);
+        let recording = self.recorder.finish(self.memory);
+        let occurrences = occurrences::count(plan, &recording.edges);
+        let mut sources = SourceCache::new();
+        let functions = profile::functions(plan, &recording, &occurrences, &mut sources);
+        let path = std::path::absolute(&executable).unwrap_or(executable);
+        let profile = Profile {
+            schema: Schema::Report1,
+            lineprof: env!("CARGO_PKG_VERSION").to_owned(),
+            command,
+            executable: profile::path_text(&path),
+            build_id: self.prepared.object.build_id().map(hexadecimal),
+            pid: pid.0.cast_unsigned(),
+            metric: settings.metric,
+            rss_granularity: self.prepared.granularity,
+            started: timestamp(started.0),
+            duration: started.1.elapsed().as_secs_f64(),
+            end: self.end,
+            tracing: Tracing {
+                sites: planted as u64,
+                inline: 0,
+                displaced: self.counts.displaced as u64,
+                in_place: self.counts.in_place as u64,
+                stops: self.counts.stops,
+                code_pages: self.counts.code_pages as u64,
+                refused: profile::refused(plan),
+            },
+            functions,
+            notes: Vec::new(),
+        };
+        Profiled {
+            profile,
+            built: self.prepared.built,
+            missed: self.prepared.missed,
+        }
+    }
+}
+
+/// Refusals that came before planting have no site in the plan.
+fn planner_refused(plan: &crate::plan::Plan) -> usize {
+    let sites: HashSet<FileAddr> = plan.sites.iter().map(|site| site.address).collect();
+    let refused = plan.refused.iter().map(|refused| refused.address);
+    refused.filter(|address| !sites.contains(address)).count()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _always = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// RFC 3339 in UTC, whole seconds.
+fn timestamp(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map_or_else(
+        |_| String::new(),
+        |t| t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
+}
