@@ -226,6 +226,7 @@ impl<'s> Following<'s> {
                         return self.outcome(exit);
                     }
                 }
+                Event::Over => return self.outcome(exit),
                 Event::StopRequested => {
                     self.leave()?;
                     return self.outcome(exit);

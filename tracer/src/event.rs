@@ -26,6 +26,9 @@ pub enum Event {
     Began(Beginning),
     /// The process has ended. No event of it follows.
     Ended(End),
+    /// Where processes are followed: nobody is traced any more. The last to end was none of them, but shared the
+    /// memory of one.
+    Over,
     /// A [`crate::StopHandle`] asked the session to stop; the process goes on, still traced.
     StopRequested,
 }

@@ -233,7 +233,7 @@ impl Session {
     /// Whether nobody is traced any more, so that no event will come.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.core.tracees.is_empty() && self.core.early.is_empty()
+        self.core.is_over()
     }
 }
 

@@ -55,6 +55,11 @@ impl<K: Kernel> Core<K> {
         );
     }
 
+    /// Whether nobody is traced any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.tracees.is_empty() && self.early.is_empty()
+    }
+
     /// Takes note that a thread is not traced any more.
     pub(crate) fn forget(&mut self, tid: Tid) {
         if let Some(tracee) = self.tracees.remove(&tid) {

@@ -148,6 +148,9 @@ impl<K: Kernel> Core<K> {
             return Ok(Event::Began(Beginning::Exec));
         }
         loop {
+            if self.children == Children::Followed && self.is_over() {
+                return Ok(Event::Over);
+            }
             let (tid, status) = self
                 .next_stop()
                 .map_err(|errno| Error::from_errno(Operation::Wait, Subject::Session, errno))?;

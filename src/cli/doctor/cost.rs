@@ -91,7 +91,7 @@ fn measure_here() -> Result<f64, String> {
                 begun.get_or_insert_with(Instant::now);
                 stops += 1;
             }
-            Event::Ended(_) => break,
+            Event::Ended(_) | Event::Over => break,
             Event::ThreadEnding(_)
             | Event::Stopped(_)
             | Event::Executed

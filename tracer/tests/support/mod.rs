@@ -219,7 +219,7 @@ pub(crate) fn run(session: &mut Session) -> Profile {
             }
             Event::ThreadEnding(_) => profile.endings += 1,
             Event::Stopped(_) | Event::Began(_) => {}
-            last @ (Event::Ended(_) | Event::Executed | Event::StopRequested) => {
+            last @ (Event::Ended(_) | Event::Executed | Event::Over | Event::StopRequested) => {
                 profile.last = Some(last);
                 return profile;
             }

@@ -20,7 +20,11 @@ fn play_all(core: &mut Core<Scene>) -> Vec<(Pid, Event)> {
             // What was nobody's before is one more; what a followed one becomes is told of in two events.
             Event::Began(Beginning::Exec) => processes += 1,
             Event::Ended(_) | Event::Executed => processes -= 1,
-            Event::Hit(_) | Event::ThreadEnding(_) | Event::Stopped(_) | Event::StopRequested => {}
+            Event::Hit(_)
+            | Event::ThreadEnding(_)
+            | Event::Stopped(_)
+            | Event::StopRequested
+            | Event::Over => {}
         }
         if event == Event::Executed {
             processes += 1;
@@ -119,6 +123,21 @@ fn a_vfork_child_is_told_of_when_it_execs() {
             assert_eq!(child.last(), Some(&Event::Ended(End::Exited(4))));
             assert_eq!(visited(&core, 200), [1, 2, 1]);
         }
+    }
+}
+
+#[test]
+fn the_end_of_the_last_that_shares_the_memory_is_told_though_it_was_not_followed() {
+    for engine in BOTH {
+        let child = vec![Sleep, visit(1), Exit];
+        let scene = Scene::new().with(100, vec![Share(200, child), visit(1), ExitGroup(0)]);
+        let mut core = followed(scene, engine);
+        core.kernel.later(Wake(200));
+        let events = play_all(&mut core);
+        assert_eq!(hits(&of(&events, 100), 100), [1]);
+        assert!(!core.is_over(), "{engine:?}");
+        assert_eq!(core.next_event().expect("no error"), Event::Over, "{engine:?}");
+        assert_eq!(visited(&core, 200), [1], "{engine:?}");
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) struct Case {
     pub(crate) exit_stops: bool,
     /// Whether kcmp(2) is there.
     pub(crate) kcmp: bool,
+    pub(crate) children: Children,
 }
 
 /// What came of a case.
@@ -45,6 +46,7 @@ impl Case {
             events: usize::MAX,
             exit_stops: true,
             kcmp: true,
+            children: Children::RunFree,
         }
     }
 
@@ -71,7 +73,7 @@ impl Case {
 
     /// Plays the case up to the end of the session, which has let go of everybody then.
     pub(crate) fn play(&self, mutant: Option<Mutant>) -> Outcome {
-        let mut core = attached(self.scene(), self.engine);
+        let mut core = attached_with(self.scene(), self.engine, self.children);
         core.kernel.mutant = mutant;
         let before = core.kernel.requests;
         let happens = |(at, what): &(usize, Happening)| (before + at, *what);
@@ -80,7 +82,13 @@ impl Case {
         while events.len() < self.events {
             let event = core.next_event().expect("no error");
             events.push(event);
-            if let Some(Event::Ended(_) | Event::StopRequested | Event::Executed) = events.last() {
+            let last = match events.last() {
+                Some(Event::StopRequested | Event::Over) => true,
+                Some(Event::Ended(_)) => self.children == Children::RunFree,
+                Some(Event::Executed) => self.children == Children::RunFree,
+                _ => false,
+            };
+            if last {
                 break;
             }
         }
@@ -128,6 +136,7 @@ impl fmt::Display for Case {
         }
         writeln!(f, "    exit_stops: {},", self.exit_stops)?;
         writeln!(f, "    kcmp: {},", self.kcmp)?;
+        writeln!(f, "    children: Children::{:?},", self.children)?;
         let order = format!("{:?}", self.order).replace('[', "vec![");
         writeln!(f, "    ..Case::new(Engine::{:?}, Order::{order})", self.engine)?;
         write!(f, "}}")
@@ -150,6 +159,7 @@ fn written(act: &Act) -> String {
         Fork(child, acts) => format!("Fork({child}, {})", Acts(acts)),
         Vfork(child, acts) => format!("Vfork({child}, {})", Acts(acts)),
         Share(child, acts) => format!("Share({child}, {})", Acts(acts)),
+        Become(acts) => format!("Become({})", Acts(acts)),
         act => format!("{act:?}"),
     }
 }

@@ -77,7 +77,24 @@ pub(crate) fn case(engine: Engine, seed: u64) -> Case {
     }
     case.exit_stops = dice.roll(3) != 0;
     case.kcmp = dice.roll(8) != 0;
+    if dice.roll(3) == 0 {
+        case.children = Children::Followed;
+        for (_, acts) in &mut case.threads {
+            with_an_end(acts);
+        }
+    }
     case
+}
+
+/// A program that comes by exec is followed to its end: it has one then.
+fn with_an_end(acts: &mut [Act]) {
+    for act in acts {
+        match act {
+            Exec => *act = Become(vec![visit(4), Exit]),
+            Thread(_, acts) | Fork(_, acts) | Vfork(_, acts) | Share(_, acts) => with_an_end(acts),
+            _ => {}
+        }
+    }
 }
 
 fn ended(mut acts: Vec<Act>, end: Act) -> Vec<Act> {
