@@ -101,7 +101,8 @@ impl Table {
         Ok(())
     }
 
-    /// Writes all of a report: a heading for each process where there are several, and its tables.
+    /// Writes all of a report: a heading for each process where there are several, and its tables. Those that ran none
+    /// of the functions are named in the end.
     ///
     /// # Errors
     /// When `out` cannot be written.
@@ -111,14 +112,29 @@ impl Table {
         sources: &mut SourceCache,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        for profile in report.profiles() {
-            if let Report::Many(_) = report {
-                let command = profile.command.join(" ");
-                writeln!(out, "Process {}: {}\n", profile.pid, Escaped(&command))?;
-            }
+        let processes = match report {
+            Report::One(profile) => return self.write(profile, sources, out),
+            Report::Many(profiles) => &profiles.processes,
+        };
+        let (ran, idle): (Vec<&Profile>, Vec<&Profile>) = processes
+            .iter()
+            .partition(|p| p.functions.iter().any(FunctionProfile::ran));
+        for profile in ran {
+            let command = profile.command.join(" ");
+            writeln!(out, "Process {}: {}\n", profile.pid, Escaped(command.trim_end()))?;
             self.write(profile, sources, out)?;
         }
-        Ok(())
+        let Some((first, others)) = idle.split_first() else {
+            return Ok(());
+        };
+        write!(out, "Processes that ran none of these functions: {}", first.pid)?;
+        for profile in others.iter().take(MOST_NAMES - 1) {
+            write!(out, ", {}", profile.pid)?;
+        }
+        match others.len().saturating_sub(MOST_NAMES - 1) {
+            0 => writeln!(out),
+            more => writeln!(out, " and {more} more"),
+        }
     }
 
     /// The tables of one function; sources that cannot be read are added to `missing`.

@@ -264,6 +264,35 @@ fn several_processes_are_one_report() {
 }
 
 #[test]
+fn each_process_has_a_heading_and_those_that_ran_nothing_are_named_in_the_end() {
+    let idle = |pid| {
+        let mut profile = profile();
+        profile.pid = pid;
+        for function in &mut profile.functions {
+            function.baseline = None;
+        }
+        profile
+    };
+    let mut second = with_sources(profile());
+    second.pid = 4712;
+    second.functions.truncate(1);
+    second.command.push("\x1b[31m ".to_owned());
+    let mut processes = vec![with_sources(profile()), idle(4800), second];
+    processes.extend((5000..5012).map(idle));
+    let report = crate::profile::Report::Many(Profiles {
+        schema: ProfilesSchema::Reports1,
+        processes,
+    });
+    let mut out = Vec::new();
+    let written = Table::default().write_report(&report, &mut SourceCache::new(), &mut out);
+    written.unwrap();
+    let directory = goldens::path("report", "");
+    let text = String::from_utf8(out).unwrap();
+    let text = text.replace(&directory.display().to_string(), "/src/");
+    goldens::check("report", "table-processes.txt", &text);
+}
+
+#[test]
 fn functions_of_one_name_that_never_ran_are_told_apart() {
     let mut profile = profile();
     let silent = profile.functions.pop().unwrap();
