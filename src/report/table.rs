@@ -119,7 +119,10 @@ impl Table {
         let (ran, idle): (Vec<&Profile>, Vec<&Profile>) = processes
             .iter()
             .partition(|p| p.functions.iter().any(FunctionProfile::ran));
-        for profile in ran {
+        for (number, profile) in ran.into_iter().enumerate() {
+            if number > 0 {
+                writeln!(out)?;
+            }
             let command = profile.command.join(" ");
             writeln!(out, "Process {}: {}\n", profile.pid, Escaped(command.trim_end()))?;
             self.write(profile, sources, out)?;
