@@ -130,6 +130,38 @@ fn a_program_started_by_a_shell_is_found_and_the_shell_is_not_in_the_report() {
 }
 
 #[test]
+fn a_script_is_followed_into_all_that_it_runs() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let script = folder.path().join("script");
+    let program = family().display().to_string();
+    let text = format!("#!/bin/sh\n{program} again\n{program} workers 1\nexec {program} again\n");
+    std::fs::write(&script, text).expect("the temporary folder is writable");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).expect("it is ours");
+    let run = lineprof(Engine::Displaced).option("--children");
+    let (text, finished) = run.report_text(&script, &[""; 0]);
+    assert_eq!(finished.code(), 5, "{}", finished.stderr_text());
+    assert_eq!(parse(&text).iter().map(calls).collect::<Vec<_>>(), [5, 0, 1, 5]);
+
+    let nothing = Lineprof::new().option("--children").functions(&["no_such"]);
+    let finished = nothing.run(&script, &[""; 0]);
+    assert_eq!(finished.code(), 125, "{}", finished.stderr_text());
+    assert!(
+        finished.stderr_text().contains("no function matches `no_such`"),
+        "{}",
+        finished.stderr_text()
+    );
+}
+
+#[test]
+fn a_program_that_is_not_there_is_an_error_at_once() {
+    let finished = lineprof(Engine::Displaced)
+        .option("--children")
+        .run("/no/such/program".as_ref(), &[""; 0]);
+    assert_eq!(finished.code(), 127, "{}", finished.stderr_text());
+}
+
+#[test]
 fn a_name_that_no_process_has_is_an_error_in_the_end() {
     let run = Lineprof::new().option("--children").functions(&["no_such"]);
     let finished = run.run(&family(), &["workers", "1"]);

@@ -15,10 +15,11 @@ use std::time::{Instant, SystemTime};
 
 use lineprof_tracer::{Beginning, Children, End, Event, Pid, Session, SpaceId};
 
+use super::missed::Missed;
 use super::prepared::Prepared;
 use super::summary::Named;
 use super::watch::{Entered, Known, Watch};
-use super::{Error, Observer, Outcome, Profiled, Progress, Settings};
+use super::{Error, NoMatch, Observer, Outcome, Profiled, Progress, Settings};
 use crate::profile;
 use crate::report::escape;
 
@@ -252,6 +253,17 @@ impl<'s> Following<'s> {
         Ok(())
     }
 
+    /// Why there is no profile at all; `vain` is what was wrong with the first program.
+    fn nothing_anywhere(&self, vain: Error) -> Error {
+        match vain {
+            Error::File(_) if !self.settings.selection.is_default() => Error::NoMatch(NoMatch {
+                wanted: Missed::all(&self.settings.selection).unmatched,
+                ..NoMatch::default()
+            }),
+            vain => vain,
+        }
+    }
+
     fn outcome(mut self, exit: Option<End>) -> Result<Outcome, Error> {
         self.finished.sort_by_key(|(number, _)| *number);
         let mut profiled: Vec<Profiled> = self.finished.drain(..).map(|(_, profiled)| profiled).collect();
@@ -262,7 +274,7 @@ impl<'s> Following<'s> {
                 profiled.retain(|p| !p.profile.functions.is_empty());
                 only_missed_by_all(&mut profiled);
             } else if let Some(vain) = self.vain.take() {
-                return Err(vain);
+                return Err(self.nothing_anywhere(vain));
             }
         }
         Ok(Outcome { profiled, exit })

@@ -35,7 +35,7 @@ pub(super) fn run(
     };
     let prepared = match Prepared::new(&program, &executable, settings) {
         // What it makes, or becomes, may have what is wanted.
-        Err(vain) if settings.children == Children::Followed => Err(vain),
+        Err(vain) if settings.children == Children::Followed && program.exists() => Err(vain),
         // What is wrong with the process says more than what is wrong with its file.
         Err(error) if matches!(target, Target::Attach(_)) => {
             start(target, process.as_ref(), settings, observer).and(Err(error))?

@@ -3,6 +3,7 @@
 //! Must not know: reports, terminals.
 
 use std::ops::Range;
+use std::path::Path;
 use std::rc::Rc;
 
 use lineprof_dwarf::FrameRule;
@@ -89,7 +90,9 @@ impl Watch {
         let process = pid.0.cast_unsigned();
         let mappings = session.mappings()?;
         let not_mapped = || Error::NotMapped { pid: process };
-        let own = images::code_of(prepared.object.path(), &mappings).ok_or_else(not_mapped)?;
+        // Not by the path that the file was read by: that may have been another process's.
+        let link = format!("/proc/{pid}/exe");
+        let own = images::code_of(Path::new(&link), &mappings).ok_or_else(not_mapped)?;
         let bias = LoadBias::find(prepared.object.segments(), &mappings, own.inode).ok_or_else(not_mapped)?;
         let reader = reader(&named, settings)?;
         let images = Images::new(

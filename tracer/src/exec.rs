@@ -33,7 +33,9 @@ impl<K: Kernel> Core<K> {
             self.affinity.leave(tid);
             self.forget(tid);
         }
-        self.look_at(leader);
+        if role == Role::Profiled {
+            self.look_at(leader);
+        }
         match self.children {
             Children::RunFree => self.let_go(leader, Signal::NONE)?,
             Children::Followed => self.begin_anew(leader)?,

@@ -328,7 +328,9 @@ impl<K: Kernel> Core<K> {
                 Role::Passing | Role::Copy => self.resume(tid, Go::On, Signal::NONE).map(|()| None),
             },
             Stop::Ended(how) => {
-                self.look_at(tid);
+                if role == Role::Profiled {
+                    self.look_at(tid);
+                }
                 self.affinity.leave(tid);
                 self.forget(tid);
                 // The leader's end is reported last, after all other threads are reaped (ptrace(2)). One that
