@@ -131,7 +131,7 @@ impl Scene {
             thread.handlers.clear();
             thread.frames.clear();
             thread.regs = registers();
-            thread.message = u64::try_from(tid.0).expect("a tid");
+            thread.message = u64::from(tid.0.cast_unsigned());
             self.threads.insert(leader, thread);
             let parent = self
                 .threads

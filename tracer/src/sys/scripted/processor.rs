@@ -123,11 +123,7 @@ impl Scene {
                 "the only call injected"
             );
             thread.regs.0.rax = at;
-            put(
-                &mut self.memories[memory],
-                at,
-                &vec![0; usize::try_from(size).expect("small")],
-            );
+            put(&mut self.memories[memory], at, &vec![0; size as usize]);
         } else {
             thread.in_call = true;
         }

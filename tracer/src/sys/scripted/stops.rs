@@ -102,7 +102,7 @@ impl Scene {
                     Order::NewestFirst => self.reports.len() - 1,
                     Order::Random(_) | Order::Written(_) => {
                         let count = self.reports.len() as u64;
-                        usize::try_from(self.chance(count)).expect("small")
+                        self.chance(count) as usize
                     }
                 }),
             };

@@ -38,7 +38,7 @@ impl Scene {
             return true;
         }
         let number = if self.is_random() {
-            usize::try_from(self.chance(able.len() as u64)).expect("small")
+            self.chance(able.len() as u64) as usize
         } else {
             0
         };
@@ -196,7 +196,7 @@ impl Scene {
         thread.seccomp = self.thread(parent).seccomp;
         self.threads.insert(Tid(child), thread);
         if traced {
-            self.thread(parent).message = u64::try_from(child).expect("a tid");
+            self.thread(parent).message = u64::from(child.cast_unsigned());
             // Without CLONE_VFORK clone(2) gives either of two events for any flags: both are one to the decoder.
             let event = if vfork {
                 libc::PTRACE_EVENT_VFORK
