@@ -157,7 +157,8 @@ pub struct Profiled {
 ///
 /// # Errors
 /// Nothing could be profiled: the target or its debug information cannot be used, or no function matches.
-/// A program that was to be started has not run then.
+/// A program that was to be started has not run then, unless children are followed: only their ends tell that none of
+/// them had such a function.
 pub fn profile(target: &Target, settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, Error> {
     std::thread::scope(|scope| {
         let tracing = std::thread::Builder::new().name("lineprof-tracer".into());
