@@ -220,11 +220,13 @@ impl AddressSpace {
             return Ok(false);
         };
         kernel.write_memory(other, site.address, &site.original[..1])?;
-        let mut seen = [0];
-        let read = kernel.read_memory(one, site.address, &mut seen);
+        let (mut lifted, mut planted) = ([0], [0]);
+        let read = kernel.read_memory(one, site.address, &mut lifted);
         kernel.write_memory(other, site.address, &[BREAKPOINT])?;
         read?;
-        Ok(seen[0] != BREAKPOINT)
+        // One that has gone into an exec unseen has other code there, which stays as it is.
+        kernel.read_memory(one, site.address, &mut planted)?;
+        Ok(lifted[0] != BREAKPOINT && planted[0] == BREAKPOINT)
     }
 
     /// Whether our byte stands at a site still.

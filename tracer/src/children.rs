@@ -105,12 +105,12 @@ impl<K: Kernel> Core<K> {
 
     /// The memory that a process has a copy of whose parent is not known: the one it has most of.
     pub(crate) fn space_copied(&mut self, child: Tid) -> SpaceId {
-        let mut lived_in: Vec<SpaceId> = self.spaces.lived_in().collect();
-        if let [] | [_] = lived_in.as_slice() {
-            return lived_in.pop().unwrap_or(self.focus.space);
+        let mut all = self.spaces.copied_from();
+        if let [] | [_] = all.as_slice() {
+            return all.pop().unwrap_or(self.focus.space);
         }
         let likeness = |id: &SpaceId| self.spaces[*id].likeness(&mut self.kernel, child).unwrap_or(0);
-        let found = lived_in.into_iter().max_by_key(likeness);
+        let found = all.into_iter().max_by_key(likeness);
         found.unwrap_or(self.focus.space)
     }
 

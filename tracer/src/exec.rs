@@ -11,7 +11,7 @@ use crate::event::{Beginning, Event};
 use crate::ids::{SpaceId, Tid};
 use crate::session::{Children, Core};
 use crate::sys::{Answer, Kernel, Signal};
-use crate::tracee::{Retries, Role, Tracee};
+use crate::tracee::{Retries, Role};
 use nix::errno::Errno;
 
 impl<K: Kernel> Core<K> {
@@ -27,12 +27,7 @@ impl<K: Kernel> Core<K> {
         let former = self.kernel.event_message(leader)?;
         self.affinity
             .executed(Tid(i32::try_from(former).or(Err(Errno::EIO))?), leader);
-        let is_gone = |(tid, t): (&Tid, &Tracee)| (t.process == process && *tid != leader).then_some(*tid);
-        let gone: Vec<Tid> = self.tracees.iter().filter_map(is_gone).collect();
-        for tid in gone {
-            self.affinity.leave(tid);
-            self.forget(tid);
-        }
+        self.forget_others(process, leader);
         if role == Role::Profiled {
             self.look_at(leader);
         }
@@ -53,6 +48,7 @@ impl<K: Kernel> Core<K> {
 
     /// A process that is followed stands before the first instruction of another program.
     fn begin_anew(&mut self, leader: Tid) -> Answer<()> {
+        self.kernel.turn_to_new_memory(leader);
         let space = self.spaces.add_empty();
         self.move_to(leader, space);
         if let Some(tracee) = self.tracees.get_mut(&leader) {

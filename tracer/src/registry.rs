@@ -67,6 +67,16 @@ impl<K: Kernel> Core<K> {
         }
     }
 
+    /// Takes note that of a process `leader` alone is left, or has been.
+    pub(crate) fn forget_others(&mut self, process: Pid, leader: Tid) {
+        let is_gone = |(tid, t): (&Tid, &Tracee)| (t.process == process && *tid != leader).then_some(*tid);
+        let gone: Vec<Tid> = self.tracees.iter().filter_map(is_gone).collect();
+        for tid in gone {
+            self.affinity.leave(tid);
+            self.forget(tid);
+        }
+    }
+
     /// The memory of a thread; of one that is not known, the one that was looked at last.
     pub(crate) fn space_of(&self, tid: Tid) -> SpaceId {
         self.tracees.get(&tid).map_or(self.focus.space, |t| t.space)

@@ -333,11 +333,14 @@ impl<K: Kernel> Core<K> {
                 }
                 self.affinity.leave(tid);
                 self.forget(tid);
-                // The leader's end is reported last, after all other threads are reaped (ptrace(2)). One that
-                // had ended before the session began is never reported to it.
-                let none_left = || self.tracees.values().all(|t| t.process != process);
-                let last = role == Role::Profiled && (tid == process.leader() || none_left());
-                Ok(last.then_some(Event::Ended(how)))
+                // The leader's end is reported last, after all other threads are reaped (ptrace(2)): those that are known
+                // still have gone into an exec, whose process was killed before it was told of.
+                if tid == process.leader() {
+                    self.forget_others(process, tid);
+                }
+                // A leader that had ended before the session began is never reported to it.
+                let none_left = self.tracees.values().all(|t| t.process != process);
+                Ok((role == Role::Profiled && none_left).then_some(Event::Ended(how)))
             }
         }
     }

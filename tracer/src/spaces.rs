@@ -5,20 +5,24 @@
 //! ```text
 //! SpaceId ──► AddressSpace, its threads       vfork, CLONE_VM: the same one    fork: a copy    exec: an empty one
 //! ```
-//! A number is never used again, so it names one memory for the whole session. What a memory held is dropped once
-//! its last thread has gone and the client has heard of it.
+//! A number is never used again, so it names one memory for the whole session. What a memory held is kept for a while
+//! when its last thread has gone: a child may be heard of later than the end of its parent.
 
 use crate::address_space::{AddressSpace, Engine};
 use crate::ids::SpaceId;
+use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
+
+/// How many memories that nobody lives in are kept.
+const KEPT: usize = 64;
 
 /// The memories, by their numbers.
 #[derive(Debug)]
 pub(crate) struct Spaces {
     engine: Engine,
     all: Vec<Lived>,
-    /// Those that the last thread has left since the last event.
-    empty: Vec<SpaceId>,
+    /// Those that the last thread has left, the latest last.
+    empty: VecDeque<SpaceId>,
 }
 
 #[derive(Debug)]
@@ -33,7 +37,7 @@ impl Spaces {
         let mut spaces = Self {
             engine,
             all: Vec::new(),
-            empty: Vec::new(),
+            empty: VecDeque::new(),
         };
         spaces.add_empty();
         spaces
@@ -60,7 +64,7 @@ impl Spaces {
         let lived = &mut self.all[id.index()];
         lived.threads -= 1;
         if lived.threads == 0 {
-            self.empty.push(id);
+            self.empty.push_back(id);
         }
     }
 
@@ -69,16 +73,24 @@ impl Spaces {
         self.all[id.index()].threads
     }
 
-    /// Drops what nobody lives in any more.
+    /// Drops what nobody has lived in for long.
     ///
     /// The first is kept: its process is heard of even when it is traced no more.
     pub(crate) fn clear_empty(&mut self) {
-        for id in self.empty.drain(..).filter(|id| *id != SpaceId::FIRST) {
+        while self.empty.len() > KEPT
+            && let Some(id) = self.empty.pop_front()
+        {
             let lived = &mut self.all[id.index()];
-            if lived.threads == 0 {
+            if lived.threads == 0 && id != SpaceId::FIRST {
                 lived.space = AddressSpace::new(self.engine);
             }
         }
+    }
+
+    /// Those of which a process may have a copy: those that are kept, and those where somebody lives.
+    pub(crate) fn copied_from(&self) -> Vec<SpaceId> {
+        let empty = self.empty.iter().copied().filter(|id| self.users(*id) == 0);
+        empty.chain(self.lived_in()).collect()
     }
 
     /// Those where somebody lives.
@@ -107,15 +119,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_memory_held_is_there_until_its_end_was_told() {
+    fn what_a_memory_held_is_kept_for_a_while() {
         let mut spaces = Spaces::new(Engine::Displaced);
-        let one = spaces.add_empty();
-        spaces.enter(one);
-        spaces[one].stops = 3;
-        spaces.leave(one);
+        let leave_one = |spaces: &mut Spaces| {
+            let one = spaces.add_empty();
+            spaces.enter(one);
+            spaces[one].stops = 3;
+            spaces.leave(one);
+            spaces.clear_empty();
+            one
+        };
+        let one = leave_one(&mut spaces);
+        for _ in 1..KEPT {
+            leave_one(&mut spaces);
+        }
         assert_eq!((spaces[one].stops, spaces.lived_in().count()), (3, 0));
-        spaces.clear_empty();
+        assert_eq!(spaces.copied_from().len(), KEPT);
+        assert_ne!(leave_one(&mut spaces), one, "a number names one memory only");
         assert_eq!(spaces[one].stops, 0);
-        assert_ne!(spaces.add_empty(), one, "a number names one memory only");
+        assert!(!spaces.copied_from().contains(&one));
     }
 }

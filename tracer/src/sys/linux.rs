@@ -73,7 +73,7 @@ impl Linux {
                 Ok(0) => return Ok(None),
                 Ok(tid) => {
                     let tid = Tid(tid);
-                    if libc::WIFEXITED(status) || libc::WIFSIGNALED(status) || has_executed(status) {
+                    if libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
                         self.memory.remove(&tid);
                     }
                     return Ok(Some((tid, RawStatus(status))));
@@ -272,6 +272,10 @@ impl Kernel for Linux {
         }
     }
 
+    fn turn_to_new_memory(&mut self, tid: Tid) {
+        self.memory.remove(&tid);
+    }
+
     fn threads(&mut self, pid: Pid) -> Answer<Vec<Tid>> {
         procfs::threads(pid)
     }
@@ -312,11 +316,6 @@ impl Kernel for Linux {
         let result = unsafe { libc::syscall(libc::SYS_kcmp, one.0, other.0, KCMP_VM, 0_u64, 0_u64) };
         Errno::result(result).map(|order| order == 0)
     }
-}
-
-/// Whether a thread has other memory than it had before: the file that is open still is the old one's.
-fn has_executed(status: i32) -> bool {
-    libc::WIFSTOPPED(status) && status >> 16 == libc::PTRACE_EVENT_EXEC
 }
 
 /// Not in the libc crate. Source: <linux/ptrace.h>.

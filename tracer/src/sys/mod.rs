@@ -129,6 +129,9 @@ pub(crate) trait Kernel {
     fn read_memory(&mut self, tid: Tid, at: RemoteAddr, buffer: &mut [u8]) -> Answer<usize>;
     /// Writes memory of the thread's process, also where the program itself may not.
     fn write_memory(&mut self, tid: Tid, at: RemoteAddr, bytes: &[u8]) -> Answer<()>;
+    /// Reads and writes the memory that a thread has since an exec; up to then those that follow one are of the memory
+    /// that it had when it was first asked for.
+    fn turn_to_new_memory(&mut self, tid: Tid);
     /// The threads of a process.
     fn threads(&mut self, pid: Pid) -> Answer<Vec<Tid>>;
     /// The process a thread belongs to.

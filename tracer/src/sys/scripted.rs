@@ -93,6 +93,7 @@ impl Kernel for Scene {
         let answer = self.in_stop(tid).map(|_| ());
         let answer = answer.map(|()| {
             self.thread(tid).traced = false;
+            self.opened.remove(&tid);
             // A stop that was asked for is not made any more (`__ptrace_unlink`, kernel/ptrace.c).
             self.thread(tid).interrupted = false;
             if !self.is(Mutant::ForgetsThreads) {
@@ -171,6 +172,10 @@ impl Kernel for Scene {
             None => Ok(()),
         };
         self.log(format!("write_memory({tid}, {at}, {bytes:x?})"), answer)
+    }
+
+    fn turn_to_new_memory(&mut self, tid: Tid) {
+        self.opened.remove(&tid);
     }
 
     fn threads(&mut self, pid: Pid) -> Answer<Vec<Tid>> {

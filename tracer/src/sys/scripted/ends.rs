@@ -79,6 +79,7 @@ impl Scene {
     pub(super) fn bury(&mut self, tid: Tid) {
         let thread = self.threads.remove(&tid).expect("a thread of the scene");
         let process = thread.process;
+        self.opened.remove(&tid);
         self.history.push((tid, thread));
         // The leader's end is reported when all others are gone (ptrace(2)).
         let others = self.living(process);

@@ -55,7 +55,7 @@ impl Scene {
         if thread.life == Life::Zombie {
             return Err(Errno::ESRCH);
         }
-        let memory = thread.memory;
+        let memory = self.opened_by(tid)?;
         let memory = &self.memories[memory];
         let mut done = 0;
         for (byte, address) in buffer.iter_mut().zip(at..) {
@@ -66,12 +66,23 @@ impl Scene {
         if done == 0 { Err(Errno::EIO) } else { Ok(done) }
     }
 
+    /// The memory of a thread as it was first asked for, which may have nobody in it by now (mem_rw, fs/proc/base.c).
+    fn opened_by(&mut self, tid: Tid) -> Answer<usize> {
+        let now = self.thread_mut(tid)?.memory;
+        let memory = *self.opened.entry(tid).or_insert(now);
+        let lives = |t: &Player| t.memory == memory && t.life != Life::Zombie;
+        if memory == now || self.threads.values().any(lives) {
+            return Ok(memory);
+        }
+        Err(Errno::ESRCH)
+    }
+
     pub(super) fn write(&mut self, tid: Tid, at: u64, bytes: &[u8]) -> Answer<()> {
         let thread = self.thread_mut(tid)?;
         if thread.life == Life::Zombie {
             return Err(Errno::ESRCH);
         }
-        let memory = thread.memory;
+        let memory = self.opened_by(tid)?;
         if is_text(at) {
             assert_eq!(bytes.len(), 1, "invariant 2: one byte of code at a time");
             let original = self.program.get(&at).copied();

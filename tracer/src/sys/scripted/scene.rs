@@ -64,6 +64,8 @@ pub(crate) struct Scene {
     pub(crate) traps_before_pause: bool,
     /// Rounds of a repeated instruction.
     pub(crate) rounds: u32,
+    /// The memories that were asked for, by thread: one that has called exec has another.
+    pub(super) opened: BTreeMap<Tid, usize>,
     pub(super) memories: Vec<BTreeMap<u64, u8>>,
     /// The program's memory as it was before the session began.
     pub(super) program: BTreeMap<u64, u8>,
@@ -109,6 +111,7 @@ impl Scene {
             traps_before_pause: false,
             rounds: 1,
             program: memory.clone(),
+            opened: BTreeMap::new(),
             memories: vec![memory],
             own_breakpoints: Vec::new(),
             threads: BTreeMap::new(),

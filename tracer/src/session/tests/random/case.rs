@@ -32,6 +32,8 @@ pub(crate) struct Case {
 pub(crate) struct Outcome {
     pub(crate) core: Core<Scene>,
     pub(crate) events: Vec<Event>,
+    /// Whether the client listened up to the end.
+    pub(crate) ended: bool,
 }
 
 impl Case {
@@ -78,23 +80,20 @@ impl Case {
         let before = core.kernel.requests;
         let happens = |(at, what): &(usize, Happening)| (before + at, *what);
         core.kernel.happenings = self.happenings.iter().map(happens).collect();
-        let mut events = Vec::new();
-        while events.len() < self.events {
+        let (mut events, mut ended) = (Vec::new(), false);
+        while events.len() < self.events && !ended {
             let event = core.next_event().expect("no error");
             events.push(event);
-            let last = match events.last() {
-                Some(Event::StopRequested | Event::Over) => true,
-                Some(Event::Ended(_)) => self.children == Children::RunFree,
-                Some(Event::Executed) => self.children == Children::RunFree,
+            ended = match events.last() {
+                Some(Event::StopRequested) => break,
+                Some(Event::Over) => true,
+                Some(Event::Ended(_) | Event::Executed) => self.children == Children::RunFree,
                 _ => false,
             };
-            if last {
-                break;
-            }
         }
         // Also at the end: a process that shares the memory may live on.
         core.detach().expect("no error");
-        Outcome { core, events }
+        Outcome { core, events, ended }
     }
 }
 

@@ -90,7 +90,7 @@ fn arrivals_are_told(outcome: &Outcome, case: &Case) {
         // stepped by either engine. So can one that comes by while a byte tells whose memory it is (`is_shared`).
         let steps =
             |number: &u64| case.engine == Engine::InPlace || case.code.contains(&(*number, vec![0x0F, 0x05]));
-        if case.kcmp && outcome.ended_by_itself() {
+        if case.kcmp && outcome.ended {
             let mut unseen = without(&ran, &told);
             unseen.retain(|number| !steps(number));
             assert!(
@@ -98,23 +98,13 @@ fn arrivals_are_told(outcome: &Outcome, case: &Case) {
                 "{tid} ran {unseen:?} untold: {told:?} of {ran:?}"
             );
         }
-        if in_full && outcome.ended_by_itself() {
+        if in_full && outcome.ended {
             let twice = without(&told, &ran);
             assert!(
                 twice.is_empty(),
                 "{tid}: {twice:?} told once more: {told:?} of {ran:?}"
             );
         }
-    }
-}
-
-impl Outcome {
-    /// Whether the client listened up to the end.
-    fn ended_by_itself(&self) -> bool {
-        matches!(
-            self.events.last(),
-            Some(Event::Ended(_) | Event::Executed | Event::Over)
-        )
     }
 }
 
