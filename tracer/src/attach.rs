@@ -13,7 +13,7 @@ use crate::ids::{Pid, Tid};
 use crate::session::{Core, Options};
 use crate::sys::doorbell::Doorbell;
 use crate::sys::linux::Linux;
-use crate::sys::{Activity, Answer, Kernel, Seize, procfs};
+use crate::sys::{Activity, Answer, Kernel, Seize, gone_is_fine, procfs};
 use crate::tracee::{Role, State};
 use nix::errno::Errno;
 
@@ -85,10 +85,7 @@ fn seize_threads(
                 Ok(()) => {
                     core.adopt(tid, pid, role, State::Running);
                     // It may have ended since; that is told by its events.
-                    match core.begin_trap_setting(tid) {
-                        Ok(()) | Err(Errno::ESRCH) => {}
-                        Err(errno) => return Err((None, errno)),
-                    }
+                    gone_is_fine(core.begin_trap_setting(tid)).map_err(|errno| (None, errno))?;
                     new += 1;
                 }
                 // Ended meanwhile, or traced by us already through its parent: its event is waiting.

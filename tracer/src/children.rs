@@ -39,8 +39,7 @@ impl<K: Kernel> Core<K> {
 
     /// A tracee has made a child, which is traced already.
     pub(crate) fn act_on_child(&mut self, parent: Tid, birth: Birth) -> Answer<()> {
-        let message = self.kernel.event_message(parent)?;
-        let child = Tid(i32::try_from(message).or(Err(Errno::EIO))?);
+        let child = self.thread_told_of(parent)?;
         let (process, role, space) = match self.tracees.get(&parent) {
             Some(tracee) => (tracee.process, tracee.role, tracee.space),
             None => return Err(Errno::ESRCH),

@@ -20,10 +20,9 @@ use crate::error::{Error, Kind, Operation, Result, Subject};
 use crate::ids::{SpaceId, Tid};
 use crate::session::Core;
 use crate::site::Way;
-use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
+use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor, gone_is_fine};
 use crate::tracee::{Role, State, Tracee};
 use crate::trap_setting::Allowed;
-use nix::errno::Errno;
 use std::collections::BTreeMap;
 
 impl<K: Kernel> Core<K> {
@@ -133,7 +132,7 @@ impl<K: Kernel> Core<K> {
         if space == self.focus.space {
             by.extend(self.any_thread());
         }
-        let of = |role| move |t: &&Tracee| t.role == role && t.space == space;
+        let of = |role| move |t: &&Tracee| t.is_in(space, role);
         let all = || self.tracees.values();
         by.extend(all().filter(of(Role::Profiled)).map(|t| t.id.tid));
         let passing: Vec<_> = all().filter(of(Role::Passing)).map(|t| t.id.tid).collect();
@@ -227,8 +226,7 @@ impl<K: Kernel> Core<K> {
                 self.let_go(tid, Signal::NONE)
             }
             Stop::Child(_) => {
-                let message = self.kernel.event_message(tid)?;
-                let child = Tid(i32::try_from(message).or(Err(Errno::EIO))?);
+                let child = self.thread_told_of(tid)?;
                 let process = self.kernel.process_of(child).unwrap_or(self.process);
                 // Whether it shares the memory cannot be seen any more where kcmp(2) is refused, and it is let go in
                 // either case, with its code restored.
@@ -257,12 +255,5 @@ impl<K: Kernel> Core<K> {
         self.kernel.set_pc(tid, address)?;
         self.keep_trap_setting(tid, Allowed::Calls)?;
         Ok(true)
-    }
-}
-
-fn gone_is_fine(answer: Answer<()>) -> Answer<()> {
-    match answer {
-        Err(Errno::ESRCH) => Ok(()),
-        other => other,
     }
 }

@@ -12,7 +12,6 @@ use crate::ids::{SpaceId, Tid};
 use crate::session::{Children, Core};
 use crate::sys::{Answer, Kernel, Signal};
 use crate::tracee::{Retries, Role};
-use nix::errno::Errno;
 
 impl<K: Kernel> Core<K> {
     /// A process has become another program: its memory is new and clean.
@@ -24,9 +23,8 @@ impl<K: Kernel> Core<K> {
         };
         // The other threads are gone without a word, and so is the thread that called exec: it goes on
         // as the leader (ptrace(2), "execve(2) under ptrace").
-        let former = self.kernel.event_message(leader)?;
-        self.affinity
-            .executed(Tid(i32::try_from(former).or(Err(Errno::EIO))?), leader);
+        let former = self.thread_told_of(leader)?;
+        self.affinity.executed(former, leader);
         self.forget_others(process, leader);
         if role == Role::Profiled {
             self.look_at(leader);
@@ -39,11 +37,15 @@ impl<K: Kernel> Core<K> {
             return Ok(Some(Event::Executed));
         }
         // It was nobody before.
-        Ok(self.begins.take().map(|tid| {
-            self.look_at(tid);
-            self.stand_at(tid);
-            Event::Began(Beginning::Exec)
-        }))
+        Ok(self.tell_of_beginning())
+    }
+
+    /// The event of a new program, where there is one to tell of.
+    pub(crate) fn tell_of_beginning(&mut self) -> Option<Event> {
+        let tid = self.begins.take()?;
+        self.look_at(tid);
+        self.stand_at(tid);
+        Some(Event::Began(Beginning::Exec))
     }
 
     /// A process that is followed stands before the first instruction of another program.

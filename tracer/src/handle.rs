@@ -209,8 +209,8 @@ impl Session {
         self.core.counts()
     }
 
-    /// Gives the process back, and those that are followed: code as it was, threads where they would be. After [`Event::Ended`] and
-    /// [`Event::Executed`] that is for other processes that share the memory.
+    /// Gives the process back, and those that are followed: code as it was, threads where they would be. After
+    /// [`Event::Ended`] and [`Event::Executed`] that is for other processes that share the memory.
     ///
     /// Threads that sleep in the kernel are not woken for it. They are let go when the calling thread ends,
     /// so end it soon. Only those of a program that the session started are: they would die with that thread.

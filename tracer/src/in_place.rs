@@ -15,7 +15,7 @@ use crate::arch::{SteppingHazard, stepping_hazard};
 use crate::decode::{Stop, decode};
 use crate::ids::{Pid, SiteId, SpaceId, Tid};
 use crate::session::Core;
-use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor};
+use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Signal, WaitFor, gone_is_fine};
 use crate::tracee::{State, Tracee};
 use crate::trap_setting::Allowed;
 use nix::errno::Errno;
@@ -63,11 +63,7 @@ impl<K: Kernel> Core<K> {
             if self.parked.holds(other) {
                 continue;
             }
-            match self.resume(other, Go::On, Signal::NONE) {
-                // Killed while it was held: its end will be reported.
-                Ok(()) | Err(Errno::ESRCH) => {}
-                Err(errno) => return Err(errno),
-            }
+            gone_is_fine(self.resume(other, Go::On, Signal::NONE))?;
         }
         self.held = held;
         match stepped? {
@@ -125,11 +121,7 @@ impl<K: Kernel> Core<K> {
                         tracee.state = State::Stopped;
                     }
                     held.push(other);
-                    match self.call_again(other) {
-                        // Killed while it was held: its end will be reported.
-                        Ok(()) | Err(Errno::ESRCH) => {}
-                        Err(errno) => return Err(errno),
-                    }
+                    gone_is_fine(self.call_again(other))?;
                 }
                 // Its own stop comes first; the one asked for is reported once it goes on.
                 Stop::Signal(_)

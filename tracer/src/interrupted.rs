@@ -30,7 +30,7 @@ impl<K: Kernel> Core<K> {
         };
         // A program may count on the EINTR of a signal that it handles: its handler is about to run.
         let signals = self.kernel.signal_sets(tid)?;
-        if signals.pending & signals.caught & !signals.blocked != 0 {
+        if signals.will_be_handled() {
             return Ok(());
         }
         self.kernel.set_registers(tid, &again)
@@ -49,7 +49,7 @@ impl<K: Kernel> Core<K> {
         if !by_default && signals.ignored & signal.bit() == 0 {
             return Ok(());
         }
-        if signals.pending & signals.caught & !signals.blocked != 0 {
+        if signals.will_be_handled() {
             return Ok(());
         }
         self.kernel.set_registers(tid, &again)

@@ -8,8 +8,7 @@
 
 use crate::decode::{Stop, decode};
 use crate::ids::Tid;
-use crate::sys::{Answer, Go, Kernel, RawStatus, Signal, WaitFor};
-use nix::errno::Errno;
+use crate::sys::{Answer, Go, Kernel, RawStatus, Signal, WaitFor, gone_is_fine};
 use std::collections::{HashSet, VecDeque};
 
 /// The stops, in the order in which they came.
@@ -80,10 +79,7 @@ impl Parked {
         if !self.let_go.insert(tid) {
             return Ok(());
         }
-        match kernel.resume(tid, Go::On, Signal::NONE) {
-            Ok(()) | Err(Errno::ESRCH) => Ok(()),
-            Err(errno) => Err(errno),
-        }
+        gone_is_fine(kernel.resume(tid, Go::On, Signal::NONE))
     }
 
     /// The next stop of one thread; whatever is reported before it is kept.

@@ -11,7 +11,7 @@ use crate::ids::{SiteId, Tid};
 use crate::session::Core;
 use crate::site::{Refused, SiteRequest};
 use crate::sys::procfs::Mapping;
-use crate::sys::{Activity, Answer, Go, Kernel, Signal};
+use crate::sys::{Activity, Answer, Go, Kernel, Signal, gone_is_fine};
 use nix::errno::Errno;
 
 impl<K: Kernel> Core<K> {
@@ -47,10 +47,7 @@ impl<K: Kernel> Core<K> {
         match decode(status) {
             Stop::Pause => {
                 self.plant_by(tid, mappings, requests, planted);
-                match self.resume(tid, Go::On, Signal::NONE) {
-                    Ok(()) | Err(Errno::ESRCH) => Ok(()),
-                    Err(errno) => Err(errno),
-                }
+                gone_is_fine(self.resume(tid, Go::On, Signal::NONE))
             }
             // Its own stop came first; the one asked for is reported once it goes on.
             Stop::Signal(_) | Stop::SystemCall | Stop::Group(_) | Stop::Child(_) => {

@@ -22,6 +22,15 @@ pub(crate) struct Focus {
     pub(crate) space: SpaceId,
 }
 
+impl Focus {
+    pub(crate) fn of(tracee: &Tracee) -> Self {
+        Self {
+            process: tracee.process,
+            space: tracee.space,
+        }
+    }
+}
+
 impl<K: Kernel> Core<K> {
     /// Takes note of a thread of the first memory that is traced from now on.
     pub(crate) fn adopt(&mut self, tid: Tid, process: Pid, role: Role, state: State) {
@@ -63,8 +72,15 @@ impl<K: Kernel> Core<K> {
     /// Takes note that a thread is not traced any more.
     pub(crate) fn forget(&mut self, tid: Tid) {
         if let Some(tracee) = self.tracees.remove(&tid) {
+            self.affinity.leave(tid);
             self.spaces.leave(tracee.space);
         }
+    }
+
+    /// The thread that a thread's event is about: a child, or what it was before an exec (ptrace(2), `PTRACE_GETEVENTMSG`).
+    pub(crate) fn thread_told_of(&mut self, tid: Tid) -> Answer<Tid> {
+        let message = self.kernel.event_message(tid)?;
+        i32::try_from(message).map(Tid).or(Err(Errno::EIO))
     }
 
     /// Takes note that of a process `leader` alone is left, or has been.
@@ -72,7 +88,6 @@ impl<K: Kernel> Core<K> {
         let is_gone = |(tid, t): (&Tid, &Tracee)| (t.process == process && *tid != leader).then_some(*tid);
         let gone: Vec<Tid> = self.tracees.iter().filter_map(is_gone).collect();
         for tid in gone {
-            self.affinity.leave(tid);
             self.forget(tid);
         }
     }
@@ -90,23 +105,17 @@ impl<K: Kernel> Core<K> {
     /// The next event is about this thread's process.
     pub(crate) fn look_at(&mut self, tid: Tid) {
         if let Some(tracee) = self.tracees.get(&tid) {
-            self.focus = Focus {
-                process: tracee.process,
-                space: tracee.space,
-            };
+            self.focus = Focus::of(tracee);
         }
     }
 
     /// The client turns to the process with this memory.
     pub(crate) fn look_at_space(&mut self, space: SpaceId) -> bool {
-        let of_it = |t: &&Tracee| t.space == space && t.role == Role::Profiled;
-        let Some(found) = self.tracees.values().find(of_it) else {
+        let mut tracees = self.tracees.values();
+        let Some(found) = tracees.find(|t| t.is_in(space, Role::Profiled)) else {
             return false;
         };
-        self.focus = Focus {
-            process: found.process,
-            space,
-        };
+        self.focus = Focus::of(found);
         true
     }
 
@@ -129,7 +138,7 @@ impl<K: Kernel> Core<K> {
         };
         let parked = &self.parked;
         let space = self.focus.space;
-        let alive = |t: &&Tracee| t.role == Role::Profiled && t.space == space && t.state != State::Unborn;
+        let alive = |t: &&Tracee| t.is_in(space, Role::Profiled) && t.state != State::Unborn;
         let ends = |t: &&Tracee| t.state == State::Ending || parked.has_let_go(t.id.tid);
         let leader = self.tracees.get(&self.focus.process.leader());
         let found = leader
@@ -151,8 +160,8 @@ impl<K: Kernel> Core<K> {
         // Not by `any_thread`: a thread that has ended since has no mappings, though its memory may still be open here.
         let Focus { process, space } = self.focus;
         let leader = process.leader();
-        let of_it = |t: &&Tracee| t.role == Role::Profiled && t.space == space;
-        let profiled = self.tracees.values().filter(of_it);
+        let tracees = self.tracees.values();
+        let profiled = tracees.filter(|t| t.is_in(space, Role::Profiled));
         for tid in std::iter::once(leader).chain(profiled.map(|t| t.id.tid)) {
             match self.kernel.mappings(tid) {
                 Err(Errno::ESRCH) => {}

@@ -19,7 +19,7 @@ use crate::affinity::{Affinity, Pinning};
 use crate::arch::{Registers, undo_breakpoint};
 use crate::decode::{Stop, decode};
 use crate::error::{Error, Operation, Result, Subject};
-use crate::event::{Beginning, Event, Hit};
+use crate::event::{Event, Hit};
 use crate::ids::{Pid, SiteId, SpaceId, Tid};
 use crate::parked::Parked;
 use crate::recent::Recent;
@@ -28,7 +28,7 @@ use crate::scratch::Found;
 use crate::site::Way;
 use crate::spaces::Spaces;
 use crate::sys::doorbell::Doorbell;
-use crate::sys::{Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
+use crate::sys::{Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor, gone_is_fine};
 use crate::tracee::{Onward, Role, State, Tracee};
 use crate::trap_setting::{Allowed, TrapAction};
 use nix::errno::Errno;
@@ -142,10 +142,8 @@ impl<K: Kernel> Core<K> {
     pub(crate) fn next_event(&mut self) -> Result<Event> {
         self.finish_current()?;
         self.spaces.clear_empty();
-        if let Some(tid) = self.begins.take() {
-            self.look_at(tid);
-            self.stand_at(tid);
-            return Ok(Event::Began(Beginning::Exec));
+        if let Some(event) = self.tell_of_beginning() {
+            return Ok(event);
         }
         loop {
             if self.children == Children::Followed && self.is_over() {
@@ -234,11 +232,7 @@ impl<K: Kernel> Core<K> {
         let left = kept
             .and_then(|()| self.leave_scratch(tid))
             .and_then(|()| self.let_go(tid, signal));
-        match left {
-            // Killed while stopped: it ends by itself.
-            Err(Errno::ESRCH) => Ok(()),
-            other => other,
-        }
+        gone_is_fine(left)
     }
 
     /// ESRCH after an observed stop means that the thread was killed: its end will be reported.
@@ -331,7 +325,6 @@ impl<K: Kernel> Core<K> {
                 if role == Role::Profiled {
                     self.look_at(tid);
                 }
-                self.affinity.leave(tid);
                 self.forget(tid);
                 // The leader's end is reported last, after all other threads are reaped (ptrace(2)): those that are known
                 // still have gone into an exec, whose process was killed before it was told of.
@@ -377,7 +370,6 @@ impl<K: Kernel> Core<K> {
     }
 
     pub(crate) fn let_go(&mut self, tid: Tid, signal: Signal) -> Answer<()> {
-        self.affinity.leave(tid);
         self.forget(tid);
         self.kernel.detach(tid, signal)
     }
@@ -435,10 +427,7 @@ impl<K: Kernel> Core<K> {
             self.go_onward(tid, onward)?;
             return Ok(None);
         }
-        self.focus = Focus {
-            process: tracee.process,
-            space,
-        };
+        self.focus = Focus::of(tracee);
         self.current = Some((tid, onward));
         Ok(Some(Event::Hit(Hit {
             thread: tracee.id,

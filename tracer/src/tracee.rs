@@ -25,6 +25,13 @@ pub(crate) struct Tracee {
     pub(crate) made_by: Option<Tid>,
 }
 
+impl Tracee {
+    /// Whether it is traced for this reason and has this memory.
+    pub(crate) fn is_in(&self, space: SpaceId, role: Role) -> bool {
+        self.space == space && self.role == role
+    }
+}
+
 /// Why a thread is traced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {

@@ -24,6 +24,14 @@ use nix::errno::Errno;
 /// The kernel's answer, or its errno.
 pub(crate) type Answer<T> = std::result::Result<T, Errno>;
 
+/// The same answer, where it does not matter that a thread has been killed: its end will be reported.
+pub(crate) fn gone_is_fine(answer: Answer<()>) -> Answer<()> {
+    match answer {
+        Err(Errno::ESRCH) => Ok(()),
+        other => other,
+    }
+}
+
 /// Which stops a wait takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitFor {

@@ -58,6 +58,13 @@ pub(crate) struct SignalSets {
     pub(crate) pending: u64,
 }
 
+impl SignalSets {
+    /// Whether a handler is about to run.
+    pub(crate) fn will_be_handled(&self) -> bool {
+        self.pending & self.caught & !self.blocked != 0
+    }
+}
+
 /// The system's answer as an errno.
 pub(crate) fn errno_of(error: &std::io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
