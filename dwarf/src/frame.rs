@@ -2,15 +2,15 @@
 //!
 //! Must not know: registers' values, stacks, unwinding beyond one frame.
 //!
-//! Source: `.eh_frame` (LSB "Exception Frames", through its sorted `.eh_frame_hdr` where there is one) and
-//! `.debug_frame` (DWARF 5 §6.4).
+//! Source: `.eh_frame` (see `eh_frame.rs`) and `.debug_frame` (DWARF 5 §6.4).
 
 use gimli::{
-    BaseAddresses, CfaRule, DebugFrame, EhFrame, EhFrameHdr, FrameDescriptionEntry, LittleEndian, Reader,
-    UnwindContext, UnwindSection,
+    BaseAddresses, CfaRule, DebugFrame, FrameDescriptionEntry, LittleEndian, Reader, UnwindContext,
+    UnwindSection,
 };
 
 use crate::address::FileAddr;
+use crate::eh_frame::EhFrames;
 use crate::image::Image;
 
 /// The CFA as a register and an offset.
@@ -39,28 +39,8 @@ pub(crate) fn rule(image: &Image, debug: &Image, at: FileAddr) -> Option<FrameRu
 }
 
 fn from_eh_frame(image: &Image, at: FileAddr) -> Option<FrameRule> {
-    let (address, bytes) = image.loaded_section(".eh_frame")?;
-    let frames = EhFrame::new(bytes, LittleEndian);
-    let mut bases = BaseAddresses::default().set_eh_frame(address.0);
-    if let Some((text, _)) = image.loaded_section(".text") {
-        bases = bases.set_text(text.0);
-    }
-    if let Some((got, _)) = image.loaded_section(".got") {
-        bases = bases.set_got(got.0);
-    }
-    if let Some((header, bytes)) = image.loaded_section(".eh_frame_hdr") {
-        bases = bases.set_eh_frame_hdr(header.0);
-        let parsed = EhFrameHdr::new(bytes, LittleEndian).parse(&bases, 8).ok();
-        if let Some(table) = parsed.as_ref().and_then(gimli::ParsedEhFrameHdr::table)
-            && let Ok(entry) = table.fde_for_address(&frames, &bases, at.0, EhFrame::cie_from_offset)
-        {
-            return evaluate(&frames, &bases, &entry, at);
-        }
-    }
-    let entry = frames
-        .fde_for_address(&bases, at.0, EhFrame::cie_from_offset)
-        .ok()?;
-    evaluate(&frames, &bases, &entry, at)
+    let frames = EhFrames::of(image)?;
+    evaluate(&frames.section, &frames.bases, &frames.at(at)?, at)
 }
 
 fn evaluate<R: Reader<Offset = usize>, S: UnwindSection<R>>(

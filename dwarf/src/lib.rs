@@ -18,6 +18,7 @@ mod address;
 mod alias;
 mod candidates;
 mod debug_info;
+mod eh_frame;
 mod error;
 mod frame;
 mod function;

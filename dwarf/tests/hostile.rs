@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::{Workshop, query};
-use lineprof_dwarf::{FileAddr, ObjectFile, Query};
+use lineprof_dwarf::{ErrorKind, FileAddr, ObjectFile, Query};
 
 const SOURCE: &str = "#include <stdlib.h>
 template <class T> T max(T a, T b) { return a < b ? b : a; }
@@ -66,6 +66,14 @@ fn ask(path: &Path, shop: &Workshop) {
     for address in [0, 1, 0x1000, u64::MAX] {
         let _ = file.frame_rule(FileAddr(address));
     }
+    ask_of_unwinding(&file);
+}
+
+/// Asks for the frames of the code.
+fn ask_of_unwinding(file: &ObjectFile) {
+    for address in (0x1000..0x1800).step_by(0x40) {
+        let _ = file.frame_rule(FileAddr(address));
+    }
 }
 
 #[test]
@@ -112,6 +120,72 @@ fn cut_and_flipped_files_never_panic() {
             start.elapsed()
         );
     }
+}
+
+#[test]
+fn flipped_tables_of_unwinding_never_panic() {
+    let source = "struct Guard { int n; ~Guard(); }; Guard::~Guard() { n = 0; }
+__attribute__((noipa)) void risky(int n) { if (n > 1) throw n; }
+int holds(int n) { Guard one{n}; risky(n); try { risky(n); } catch (int) { risky(2); } return n; }
+int main(int n, char **) { return holds(n); }
+";
+    let shop = Workshop::new();
+    shop.write("prog.cpp", source);
+    shop.run("g++ -O1 -o prog prog.cpp");
+    let original = std::fs::read(shop.path("prog")).unwrap();
+    let path = shop.path("mutant");
+    let mut numbers = Numbers(7);
+    let ask_of = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let file = ObjectFile::open(&path, &shop.search()).unwrap();
+        ask_of_unwinding(&file);
+    };
+    let start = Instant::now();
+    let mut flipped = 0;
+    for section in [".eh_frame_hdr", ".eh_frame"] {
+        let range = section_bytes(&original, section);
+        for at in range.clone() {
+            for value in [
+                0,
+                0x7f,
+                0x80,
+                0xff,
+                original[at] ^ 1,
+                original[at].wrapping_add(0x10),
+            ] {
+                let mut bytes = original.clone();
+                bytes[at] = value;
+                ask_of(&bytes);
+                flipped += 1;
+            }
+        }
+        for _ in 0..200 {
+            let mut bytes = original.clone();
+            let at = range.start + numbers.below(range.len() - 8);
+            let value = [u64::MAX, 1 << 63, 1 << 31, 0x7fff_ffff_ffff_ffff][numbers.below(4)];
+            bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+            ask_of(&bytes);
+        }
+    }
+    // What the header claims, in the widest encodings: its products and differences must not overflow.
+    let header = section_bytes(&original, ".eh_frame_hdr").start;
+    for encodings in [
+        [0x04, 0x04, 0x04],
+        [0x1b, 0x04, 0x3b],
+        [0x1b, 0x04, 0x3c],
+        [0x00, 0x04, 0x00],
+    ] {
+        let mut bytes = original.clone();
+        bytes[header + 1..header + 4].copy_from_slice(&encodings);
+        bytes[header + 4..header + 20].fill(0xff);
+        ask_of(&bytes);
+    }
+    assert!(flipped > 1000);
+    assert!(
+        start.elapsed() < Duration::from_secs(120),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 /// Where the debug sections are: from the first to the symbol table, as gcc and GNU ld lay them out.
@@ -282,23 +356,20 @@ fn compressed_section_that_claims_too_much_is_refused() {
     shop.write("prog.c", "int main(void) { return 0; }\n");
     shop.run("gcc -g -gz -o prog prog.c");
     let mut bytes = std::fs::read(shop.path("prog")).unwrap();
-    let section = debug_info_bytes(&bytes);
+    let section = section_bytes(&bytes, ".debug_info");
     // ch_size of Elf64_Chdr: bytes 8 to 16.
     bytes[section.start + 8..section.start + 16].copy_from_slice(&(1_u64 << 40).to_le_bytes());
     std::fs::write(shop.path("bomb"), &bytes).unwrap();
     let error = shop.open("bomb").functions(&query(&["main"])).unwrap_err();
-    assert!(
-        matches!(error.kind, lineprof_dwarf::ErrorKind::Compression { .. }),
-        "{error}"
-    );
+    assert!(matches!(error.kind, ErrorKind::Compression { .. }), "{error}");
 }
 
-fn debug_info_bytes(bytes: &[u8]) -> std::ops::Range<usize> {
+fn section_bytes(bytes: &[u8], name: &str) -> std::ops::Range<usize> {
     use object::{Object, ObjectSection};
     let file = object::File::parse(bytes).unwrap();
     let section = file
         .sections()
-        .find(|section| section.name() == Ok(".debug_info"))
+        .find(|section| section.name() == Ok(name))
         .unwrap();
     let (start, size) = section.file_range().unwrap();
     usize::try_from(start).unwrap()..usize::try_from(start + size).unwrap()
