@@ -13,14 +13,14 @@
 //! Source: LSB "Exception Frames"; libgcc's `unwind-dw2-fde-dip.c`, which prefers the header too.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use gimli::{
-    BaseAddresses, CommonInformationEntry, EhFrame, EhFrameHdr, EhFrameOffset, FrameDescriptionEntry,
-    LittleEndian, ParsedEhFrameHdr, UnwindSection,
+    BaseAddresses, CieOrFde, CommonInformationEntry, EhFrame, EhFrameHdr, EhFrameOffset,
+    FrameDescriptionEntry, LittleEndian, ParsedEhFrameHdr, UnwindSection,
 };
 
-use crate::address::FileAddr;
+use crate::address::{AddrRange, FileAddr};
 use crate::debug_info::Slice;
 use crate::image::Image;
 
@@ -37,6 +37,14 @@ pub(crate) struct EhFrames<'a> {
     most_rows: usize,
     /// Each is read once: of hostile ones every entry may name the same, with a text as long as the section.
     shared: RefCell<HashMap<usize, CommonInformationEntry<Slice<'a>>>>,
+}
+
+/// An entry that cannot be read.
+#[derive(Debug)]
+pub(crate) struct BadEntry {
+    /// Where in `.eh_frame`, as near as known.
+    pub(crate) offset: u64,
+    pub(crate) source: gimli::Error,
 }
 
 impl<'a> EhFrames<'a> {
@@ -79,6 +87,68 @@ impl<'a> EhFrames<'a> {
                 .fde_for_address(&self.bases, at.0, |_, _, offset| self.shared(offset))
                 .ok()
         })
+    }
+
+    /// The entries that tell of a part of `ranges`.
+    ///
+    /// Shape: each once. `ranges` are normalised.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or any when there is no header that can be.
+    pub(crate) fn covering(&self, ranges: &[AddrRange]) -> Result<Vec<Entry<'a>>, BadEntry> {
+        if self.header.is_some()
+            && let Ok(entries) = self.covering_by_header(ranges)
+        {
+            return Ok(entries);
+        }
+        // What made the header useless is either met again or did not matter.
+        self.covering_by_order(ranges)
+    }
+
+    /// Where an entry itself lies.
+    pub(crate) fn place(&self, entry: &Entry<'_>) -> AddrRange {
+        // The length leaves itself out: 4 bytes, or 12 of which the first 4 are all ones (LSB, "CIE Format").
+        const MOST_LENGTH_SIZE: u64 = 12;
+        let start = self.address.0.saturating_add(entry.offset() as u64);
+        let size = MOST_LENGTH_SIZE + entry.entry_len() as u64;
+        AddrRange {
+            start: FileAddr(start),
+            end: FileAddr(start.saturating_add(size)),
+        }
+    }
+
+    fn covering_by_header(&self, ranges: &[AddrRange]) -> gimli::Result<Vec<Entry<'a>>> {
+        let mut offsets = BTreeSet::new();
+        for range in ranges {
+            offsets.extend(self.offsets_by_header(range.start, FileAddr(range.end.0 - 1))?);
+        }
+        let entries = offsets.into_iter().map(|offset| self.entry(offset));
+        let entries: Vec<Entry<'a>> = entries.collect::<Result<_, _>>()?;
+        Ok(entries
+            .into_iter()
+            .filter(|entry| covers(entry, ranges))
+            .collect())
+    }
+
+    fn covering_by_order(&self, ranges: &[AddrRange]) -> Result<Vec<Entry<'a>>, BadEntry> {
+        let mut found = Vec::new();
+        let mut offset = 0;
+        let mut entries = self.section.entries(&self.bases);
+        while let Some(entry) = entries.next().map_err(|source| BadEntry { offset, source })? {
+            match entry {
+                CieOrFde::Cie(cie) => offset = cie.offset() as u64,
+                CieOrFde::Fde(partial) => {
+                    offset = partial.offset() as u64;
+                    let entry = partial
+                        .parse(|_, _, offset| self.shared(offset))
+                        .map_err(|source| BadEntry { offset, source })?;
+                    if covers(&entry, ranges) {
+                        found.push(entry);
+                    }
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Where the entries are whose code may lie between `first` and `last`, both included.
@@ -138,4 +208,11 @@ impl<'a> EhFrames<'a> {
         self.shared.borrow_mut().insert(offset.0, read.clone());
         Ok(read)
     }
+}
+
+fn covers(entry: &Entry<'_>, ranges: &[AddrRange]) -> bool {
+    let start = FileAddr(entry.initial_address());
+    let end = FileAddr(start.0.saturating_add(entry.len()));
+    let first = ranges.partition_point(|range| range.end <= start);
+    start < end && ranges.get(first).is_some_and(|range| range.start < end)
 }

@@ -33,6 +33,8 @@ pub enum Operation {
     ReadFunctions,
     /// Reading a line table.
     ReadLines,
+    /// Reading where exceptions land.
+    ReadLandingPads,
 }
 
 impl fmt::Display for Operation {
@@ -42,6 +44,7 @@ impl fmt::Display for Operation {
             Operation::ReadElf => "read the ELF file",
             Operation::ReadFunctions => "read the functions of",
             Operation::ReadLines => "read the lines of",
+            Operation::ReadLandingPads => "read the landing pads of",
         })
     }
 }

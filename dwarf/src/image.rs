@@ -222,6 +222,18 @@ impl Image {
         Some((FileAddr(section.address), bytes))
     }
 
+    /// The name, address and bytes of the section that `address` lies in.
+    pub(crate) fn section_at(&self, address: FileAddr) -> Option<(&str, FileAddr, &[u8])> {
+        // What is not loaded has the address 0 (gabi, sh_addr).
+        let mut loaded = self.sections.iter().filter(|section| section.address != 0);
+        let section = loaded.find(|section| {
+            let offset = address.0.checked_sub(section.address);
+            offset.is_some_and(|offset| offset < section.bytes.len() as u64)
+        })?;
+        let bytes = self.mapped.get(section.bytes.clone())?;
+        Some((&section.name, FileAddr(section.address), bytes))
+    }
+
     fn find(&self, name: &str) -> Option<&Section> {
         let plain = self
             .sections

@@ -25,6 +25,7 @@ mod function;
 mod glob;
 mod image;
 mod inlined;
+mod landing;
 mod lines;
 mod mapped;
 mod name;

@@ -14,6 +14,7 @@ use crate::frame::{self, FrameRule};
 use crate::function::{Found, Function, InlinedFunction, Instance, Query};
 use crate::image::{Image, Kind, Segment, Symbols};
 use crate::inlined::{self, InlinedCall};
+use crate::landing;
 use crate::lines::{LineTable, NoTable, Row};
 use crate::nearest;
 use crate::neighbours;
@@ -150,6 +151,20 @@ impl ObjectFile {
     /// `None` where the file does not tell, or tells it by an expression (in PLT stubs, say).
     pub fn frame_rule(&self, at: FileAddr) -> Option<FrameRule> {
         frame::rule(&self.image, self.debug_image(), at)
+    }
+
+    /// Where an exception may enter the code of `ranges`: the landing pads of all calls of the functions there.
+    ///
+    /// Shape: sorted, unique, each in an executable segment. A pad need not lie inside `ranges`: all pads count of
+    /// each entry of `.eh_frame` that covers a part of them. None in a file without exceptions, and none in one
+    /// that has no section headers.
+    /// Source: Itanium C++ ABI "Exception Handling", level 2, in the format of gcc's `unwind-pe.h`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Malformed`] when a table breaks off, has an address that is none of the file, or an encoding
+    /// that is not known without a process; [`ErrorKind::TooMany`] when tables are shared without end.
+    pub fn landing_pads(&self, ranges: &[AddrRange]) -> Result<Vec<FileAddr>, Error> {
+        landing::pads(&self.image, ranges)
     }
 
     /// What `query` selects, and which part of it selects nothing.

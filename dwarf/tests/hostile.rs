@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::{Workshop, query};
-use lineprof_dwarf::{ErrorKind, FileAddr, ObjectFile, Query};
+use lineprof_dwarf::{AddrRange, ErrorKind, FileAddr, ObjectFile, Query};
 
 const SOURCE: &str = "#include <stdlib.h>
 template <class T> T max(T a, T b) { return a < b ? b : a; }
@@ -55,6 +55,7 @@ fn ask(path: &Path, shop: &Workshop) {
             for instance in &function.instances {
                 let _ = file.rows(instance);
                 let _ = file.frame_rule(instance.entry);
+                let _ = file.landing_pads(&instance.ranges);
                 let code = instance.ranges.iter().map(|range| file.code(*range));
                 assert!(!instance.ranges.is_empty() && code.count() > 0);
                 assert!(instance.ranges.iter().any(|range| range.contains(instance.entry)));
@@ -69,10 +70,20 @@ fn ask(path: &Path, shop: &Workshop) {
     ask_of_unwinding(&file);
 }
 
-/// Asks for the frames of the code.
+/// Asks for the frames and the landing pads of the code, as a whole and in pieces.
 fn ask_of_unwinding(file: &ObjectFile) {
-    for address in (0x1000..0x1800).step_by(0x40) {
-        let _ = file.frame_rule(FileAddr(address));
+    let range = |start, end| AddrRange {
+        start: FileAddr(start),
+        end: FileAddr(end),
+    };
+    for range in [range(0, u64::MAX), range(u64::MAX - 1, u64::MAX), range(9, 3)] {
+        let _ = file.landing_pads(&[range]);
+    }
+    let pieces = (0x1000..0x1800).step_by(0x40);
+    for piece in pieces.map(|start| range(start, start + 8)) {
+        let _ = file.frame_rule(piece.start);
+        let pads = file.landing_pads(&[piece]).unwrap_or_default();
+        assert!(pads.is_sorted_by(|one, next| one < next));
     }
 }
 
@@ -142,7 +153,7 @@ int main(int n, char **) { return holds(n); }
     };
     let start = Instant::now();
     let mut flipped = 0;
-    for section in [".eh_frame_hdr", ".eh_frame"] {
+    for section in [".eh_frame_hdr", ".eh_frame", ".gcc_except_table"] {
         let range = section_bytes(&original, section);
         for at in range.clone() {
             for value in [
@@ -186,6 +197,26 @@ int main(int n, char **) { return holds(n); }
         "{:?}",
         start.elapsed()
     );
+}
+
+#[test]
+fn one_huge_table_of_exceptions_is_not_read_for_every_function_without_end() {
+    // 20,000 functions that name one LSDA with 20,000 call sites.
+    let text = ".section .text.many,\"ax\",@progbits\npersonality: ret
+.rept 20000\n.cfi_startproc\n.cfi_personality 0x1b, personality\n.cfi_lsda 0x1b, .Lhuge\nnop\n.cfi_endproc\n.endr
+.fill 256, 1, 0x90
+.section .gcc_except_table,\"a\",@progbits
+.Lhuge: .byte 0xff, 0xff, 1\n.uleb128 .Lhuge_end - .Lhuge_begin
+.Lhuge_begin:\n.rept 20000\n.byte 0, 1, 9, 0\n.endr\n.Lhuge_end:";
+    let (_shop, file) = assembled(text);
+    let start = Instant::now();
+    let everywhere = AddrRange {
+        start: FileAddr(0),
+        end: FileAddr(u64::MAX),
+    };
+    let error = file.landing_pads(&[everywhere]).unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::TooMany { .. }), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 /// Where the debug sections are: from the first to the symbol table, as gcc and GNU ld lay them out.
