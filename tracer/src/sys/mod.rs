@@ -13,6 +13,11 @@ pub(crate) mod pin;
 pub(crate) mod procfs;
 #[cfg(test)]
 pub(crate) mod scripted;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for the inline engine, which is not there yet")
+)]
+pub(crate) mod shared_memory;
 pub(crate) mod spawn;
 
 use crate::addr::RemoteAddr;
