@@ -30,6 +30,13 @@
 
 #![deny(unsafe_code)]
 
+// The programs of `tests/support` are for the tests in here, too.
+#[cfg(test)]
+extern crate self as lineprof_tracer;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 mod addr;
 mod address_space;
 mod affinity;

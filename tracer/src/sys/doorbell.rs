@@ -4,6 +4,7 @@
 //! signal-safety(7)).
 
 use super::Answer;
+use super::descriptors::pidfd_open;
 use super::procfs::errno_of;
 use super::spawn::exit_now;
 use crate::ids::Tid;
@@ -11,7 +12,7 @@ use libc::c_void;
 use nix::errno::Errno;
 use std::io::{PipeWriter, pipe};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 
 /// A child of the tracing thread that ends when the last copy of a pipe's write end is closed.
@@ -41,7 +42,8 @@ impl Doorbell {
             pid => {
                 let bell = Self {
                     tid: Tid(pid),
-                    process: pidfd_open(pid).ok(),
+                    // Not reaped yet: the number is its own.
+                    process: pidfd_open(pid, 0).ok(),
                 };
                 Ok((bell, write))
             }
@@ -66,15 +68,6 @@ impl Drop for Doorbell {
             end_and_reap(process);
         }
     }
-}
-
-/// A descriptor of a child that is not reaped yet.
-fn pidfd_open(pid: i32) -> Answer<OwnedFd> {
-    // SAFETY: pidfd_open takes numbers only.
-    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    let fd = i32::try_from(Errno::result(result)?).or(Err(Errno::EBADF))?;
-    // SAFETY: the kernel has just opened `fd`, and nothing else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn end_and_reap(process: &OwnedFd) {

@@ -7,10 +7,16 @@
 //! stops is an ordinary unit test. All calls of one session come from one thread: the kernel
 //! refuses ptrace requests from any other than the tracer (ptrace(2)).
 
+pub(crate) mod descriptors;
 pub(crate) mod doorbell;
 pub(crate) mod linux;
 pub(crate) mod pin;
 pub(crate) mod procfs;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for the inline engine, which is not there yet")
+)]
+pub(crate) mod rss_gate;
 #[cfg(test)]
 pub(crate) mod scripted;
 #[cfg_attr(

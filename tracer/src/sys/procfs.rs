@@ -11,6 +11,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// One line of /proc/PID/maps.
@@ -62,6 +63,30 @@ impl SignalSets {
     /// Whether a handler is about to run.
     pub(crate) fn will_be_handled(&self) -> bool {
         self.pending & self.caught & !self.blocked != 0
+    }
+}
+
+/// The parts of a memory, in bytes; `None` for one that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    /// Resident pages of files.
+    pub(crate) file: Option<u64>,
+    /// Resident anonymous pages.
+    pub(crate) anonymous: Option<u64>,
+    /// Pages that are swapped out: not resident.
+    pub(crate) swapped: Option<u64>,
+    /// Resident pages of shared anonymous memory and tmpfs.
+    pub(crate) shared: Option<u64>,
+}
+
+impl Sizes {
+    /// What /proc/PID/statm calls resident; `None` as long as a part is not known, or is nonsense.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the inline engine, which is not there yet")
+    )]
+    pub(crate) fn resident(&self) -> Option<u64> {
+        self.file?.checked_add(self.anonymous?)?.checked_add(self.shared?)
     }
 }
 
@@ -222,6 +247,56 @@ pub(crate) fn process_and_name(tid: Tid) -> (Pid, String) {
     (process, name.unwrap_or_default())
 }
 
+/// Where a process has which number: the innermost pid namespace it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PidNamespace {
+    /// The device of the namespace's file, as the kernel numbers it: `MKDEV`, <linux/kdev_t.h>.
+    pub(crate) device: u64,
+    /// Its inode.
+    pub(crate) inode: u64,
+    /// The process's number in it.
+    pub(crate) pid_in_it: Pid,
+}
+
+/// The pid namespace of a process, and its number there.
+pub(crate) fn pid_namespace(pid: Pid) -> Answer<PidNamespace> {
+    const MINOR_BITS: u32 = 20;
+    let file = fs::metadata(format!("/proc/{pid}/ns/pid")).map_err(|e| gone_or(&e))?;
+    let (major, minor) = (libc::major(file.dev()), libc::minor(file.dev()));
+    // proc_pid_status(5): the innermost is the last; before 4.1 there is no such line.
+    let innermost = with_status(pid.leader(), |status| {
+        let all = std::str::from_utf8(field_of(status, "NSpid")?).ok()?;
+        all.split_ascii_whitespace().last()?.parse().ok()
+    })?;
+    Ok(PidNamespace {
+        device: u64::from(major) << MINOR_BITS | u64::from(minor),
+        inode: file.ino(),
+        pid_in_it: innermost.map(Pid).ok_or(Errno::ENOSYS)?,
+    })
+}
+
+/// The parts of a process's memory.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for the inline engine, which is not there yet")
+)]
+pub(crate) fn sizes(pid: Pid) -> Answer<Sizes> {
+    with_status(pid.leader(), |status| Sizes {
+        file: bytes_of(status, "RssFile"),
+        anonymous: bytes_of(status, "RssAnon"),
+        swapped: bytes_of(status, "VmSwap"),
+        shared: bytes_of(status, "RssShmem"),
+    })
+}
+
+/// The bytes in a field that is in kibibytes.
+fn bytes_of(status: &[u8], name: &str) -> Option<u64> {
+    let number = std::str::from_utf8(field_of(status, name)?)
+        .ok()?
+        .strip_suffix("kB")?;
+    Some(number.trim().parse::<u64>().ok()? * 1024)
+}
+
 /// What stands in front of a thread's system calls.
 pub(crate) fn seccomp(tid: Tid) -> Answer<Seccomp> {
     with_status(tid, |status| {
@@ -347,6 +422,14 @@ mod tests {
             b"x86_Thread_features:\t\nx86_Thread_features_locked:\tshstk \n"
         ));
         assert!(!has(b"Name:\tshstk\n"));
+    }
+
+    #[test]
+    fn sizes_are_bytes_and_those_that_are_missing_are_not_known() {
+        let status = b"Name:\tVmSwap: 7 kB\nRssAnon:\t     124 kB\nRssFile:\t       0 kB\n";
+        assert_eq!(bytes_of(status, "RssAnon"), Some(124 * 1024));
+        assert_eq!(bytes_of(status, "RssFile"), Some(0));
+        assert_eq!(bytes_of(status, "VmSwap"), None);
     }
 
     #[test]
