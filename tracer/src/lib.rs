@@ -56,6 +56,11 @@ mod in_place;
 mod interrupted;
 mod launch;
 mod parked;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "for the inline engine, which is not there yet")
+)]
+mod pass_descriptor;
 mod planting;
 mod recent;
 mod registry;

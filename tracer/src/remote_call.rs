@@ -125,6 +125,11 @@ impl<K: Kernel> Page<'_, K> {
             .call(self.kernel, self.tid, number, arguments, self.parked)
     }
 
+    /// Whose page it is, and what answers for it.
+    pub(crate) fn tracee(&mut self) -> (&mut K, Tid) {
+        (self.kernel, self.tid)
+    }
+
     /// The first words of the page.
     pub(crate) fn read<const WORDS: usize>(&mut self) -> Answer<[u64; WORDS]> {
         let mut words = [0; WORDS];

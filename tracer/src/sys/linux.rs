@@ -2,6 +2,7 @@
 //!
 //! Must not know: why an operation is asked for. One operation, one call; errno goes up as it came.
 
+use super::descriptors;
 use super::procfs::{self, Mapping, Seccomp, SignalSets, errno_of};
 use super::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
 use crate::addr::RemoteAddr;
@@ -13,6 +14,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::marker::PhantomData;
 use std::mem::{MaybeUninit, offset_of};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::ptr;
 
@@ -315,6 +317,14 @@ impl Kernel for Linux {
         // SAFETY: kcmp takes numbers only.
         let result = unsafe { libc::syscall(libc::SYS_kcmp, one.0, other.0, KCMP_VM, 0_u64, 0_u64) };
         Errno::result(result).map(|order| order == 0)
+    }
+
+    fn take_descriptor(&mut self, tid: Tid, number: i32) -> Answer<OwnedFd> {
+        descriptors::take(tid, number)
+    }
+
+    fn send_descriptor(&mut self, over: BorrowedFd<'_>, descriptor: BorrowedFd<'_>) -> Answer<()> {
+        descriptors::send(over, descriptor)
     }
 }
 

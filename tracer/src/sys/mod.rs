@@ -31,6 +31,7 @@ use crate::arch::Registers;
 use crate::ids::{Pid, Tid};
 use crate::recent::Recent;
 use nix::errno::Errno;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// The kernel's answer, or its errno.
 pub(crate) type Answer<T> = std::result::Result<T, Errno>;
@@ -167,6 +168,10 @@ pub(crate) trait Kernel {
     fn has_shadow_stack(&mut self, tid: Tid) -> Answer<bool>;
     /// Whether two processes share one memory.
     fn same_memory(&mut self, one: Tid, other: Tid) -> Answer<bool>;
+    /// A copy of a thread's descriptor of this number.
+    fn take_descriptor(&mut self, tid: Tid, number: i32) -> Answer<OwnedFd>;
+    /// Sends a descriptor over a Unix socket.
+    fn send_descriptor(&mut self, over: BorrowedFd<'_>, descriptor: BorrowedFd<'_>) -> Answer<()>;
 }
 
 /// What happens to a tracee when its tracer dies.

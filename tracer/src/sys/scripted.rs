@@ -39,6 +39,7 @@ use crate::decode::decode;
 use crate::ids::{Pid, Tid};
 use memory::{TEXT, VDSO};
 use nix::errno::Errno;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 impl Scene {
@@ -258,6 +259,15 @@ impl Kernel for Scene {
             Some(errno) => Err(errno),
         };
         self.log(format!("same_memory({one}, {other})"), answer)
+    }
+
+    /// A thread of a scene has none.
+    fn take_descriptor(&mut self, tid: Tid, number: i32) -> Answer<OwnedFd> {
+        self.log(format!("take_descriptor({tid}, {number})"), Err(Errno::ENOSYS))
+    }
+
+    fn send_descriptor(&mut self, _: BorrowedFd<'_>, _: BorrowedFd<'_>) -> Answer<()> {
+        self.log("send_descriptor()".to_owned(), Err(Errno::ENOSYS))
     }
 }
 
