@@ -129,7 +129,8 @@ impl Stack {
             if let Some((&entry_sp, (frame, _))) = above
                 && frame.last_sp <= sp
             {
-                self.aside.remove(&entry_sp);
+                let gone = self.aside.remove(&entry_sp);
+                settle(gone, books);
             }
         }
     }
@@ -169,15 +170,19 @@ impl Stack {
     /// Ends the innermost frame until it is proved that it goes on.
     pub(super) fn put_innermost_aside(&mut self, books: &mut Books<'_>) {
         if let Some(frame) = self.open.pop() {
-            let closing = books.close(frame.function, frame.line);
-            self.aside.insert(frame.entry_sp, (frame, closing));
+            let closing = books.close_for_now(frame.function, frame.line);
+            let gone = self.aside.insert(frame.entry_sp, (frame, closing));
+            settle(gone, books);
         }
     }
 
-    /// Ends all open frames, innermost first.
+    /// Ends all frames: the open ones, innermost first, and for good those put aside.
     pub(super) fn close_all(&mut self, books: &mut Books<'_>) {
         while !self.open.is_empty() {
             self.close_innermost(books);
+        }
+        for (_, gone) in std::mem::take(&mut self.aside) {
+            settle(Some(gone), books);
         }
     }
 
@@ -210,5 +215,12 @@ impl Stack {
                 self.open.push(frame);
             }
         }
+    }
+}
+
+/// Takes in what a frame that was put aside has seen, when it is certain that it does not go on.
+fn settle(gone: Option<(Frame, Closing)>, books: &mut Books<'_>) {
+    if let Some((frame, closing)) = gone {
+        books.settle(frame.function, frame.line, closing);
     }
 }

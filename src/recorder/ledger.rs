@@ -48,23 +48,15 @@ pub(super) struct LineTotal {
 
 /// The greatest of the readings so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Greatest {
-    value: Bytes,
-    /// The arrival that raised it; 0 before the first.
-    set_at: u64,
-}
+pub(super) struct Greatest(Option<Bytes>);
 
 impl Greatest {
     pub(super) fn get(self) -> Option<Bytes> {
-        (self.set_at != 0).then_some(self.value)
+        self.0
     }
 
-    /// Takes a reading in; what it was before, if it grew.
-    fn raise(&mut self, value: Bytes, now: u64) -> Option<Greatest> {
-        if self.set_at != 0 && value <= self.value {
-            return None;
-        }
-        Some(std::mem::replace(self, Greatest { value, set_at: now }))
+    fn raise(&mut self, value: Bytes) {
+        self.0 = self.0.max(Some(value));
     }
 }
 
@@ -101,13 +93,11 @@ impl Standing {
     }
 }
 
-/// A closing that may turn out to be none.
+/// A closing that may turn out to be none: its charges are made, its reading counts for nothing yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Closing {
     memory: Bytes,
     arrival: u64,
-    line_before: Option<Greatest>,
-    peak_before: Option<Greatest>,
 }
 
 impl Closing {
@@ -142,20 +132,15 @@ impl Books<'_> {
 
     /// Something happens in `function`.
     pub(super) fn event(&mut self, function: FunctionId) {
-        self.ledger.functions[function.index()]
-            .peak
-            .raise(self.memory, self.ledger.now);
+        self.ledger.functions[function.index()].peak.raise(self.memory);
     }
 
     /// A frame that stood on `from` comes to `to`.
     pub(super) fn step(&mut self, from: LineId, to: LineId) {
-        if from == to {
-            // The frame goes on standing where it is: what it has cost so far is charged with the rest.
-            self.ledger.lines[from.index()]
-                .memory
-                .raise(self.memory, self.ledger.now);
-        } else {
-            self.leave_line(from);
+        self.ledger.lines[from.index()].memory.raise(self.memory);
+        // Where it is the same line, what the frame has cost so far is charged with the rest.
+        if from != to {
+            self.charge_line(from);
             self.tally
                 .lines
                 .slot(to.index())
@@ -164,23 +149,25 @@ impl Books<'_> {
     }
 
     /// A frame of `function` that stands on `line` ends.
-    pub(super) fn close(&mut self, function: FunctionId, line: LineId) -> Closing {
-        let line_before = self.leave_line(line);
+    pub(super) fn close(&mut self, function: FunctionId, line: LineId) {
+        let closing = self.close_for_now(function, line);
+        self.settle(function, line, closing);
+    }
+
+    /// A frame of `function` that stands on `line` ends, or goes on later as if it had not.
+    pub(super) fn close_for_now(&mut self, function: FunctionId, line: LineId) -> Closing {
+        self.charge_line(line);
         let standing = self.tally.functions.slot(function.index());
-        let total = &mut self.ledger.functions[function.index()];
         if standing.leave() {
-            total.increment += self.memory.change_since(standing.since);
+            self.ledger.functions[function.index()].increment += self.memory.change_since(standing.since);
         }
-        let peak_before = total.peak.raise(self.memory, self.ledger.now);
         Closing {
             memory: self.memory,
             arrival: self.ledger.now,
-            line_before,
-            peak_before,
         }
     }
 
-    /// A frame that was closed goes on as if it had not been.
+    /// A frame that was closed for now goes on.
     pub(super) fn reopen(&mut self, function: FunctionId, line: LineId, closing: Closing) {
         self.tally
             .functions
@@ -190,27 +177,20 @@ impl Books<'_> {
             .lines
             .slot(line.index())
             .come(closing.memory, closing.arrival);
-        let restore = |greatest: &mut Greatest, before: Option<Greatest>| {
-            if let Some(before) = before
-                && greatest.set_at == closing.arrival
-            {
-                *greatest = before;
-            }
-        };
-        restore(&mut self.ledger.lines[line.index()].memory, closing.line_before);
-        restore(
-            &mut self.ledger.functions[function.index()].peak,
-            closing.peak_before,
-        );
     }
 
-    fn leave_line(&mut self, line: LineId) -> Option<Greatest> {
+    /// A frame that was closed for now does not go on.
+    pub(super) fn settle(&mut self, function: FunctionId, line: LineId, closing: Closing) {
+        self.ledger.lines[line.index()].memory.raise(closing.memory);
+        self.ledger.functions[function.index()].peak.raise(closing.memory);
+    }
+
+    fn charge_line(&mut self, line: LineId) {
         let standing = self.tally.lines.slot(line.index());
-        let total = &mut self.ledger.lines[line.index()];
         if standing.leave() {
+            let total = &mut self.ledger.lines[line.index()];
             total.increment += self.memory.change_since(standing.since);
             total.shared |= self.ledger.last_shared >= standing.since_arrival;
         }
-        total.memory.raise(self.memory, self.ledger.now)
     }
 }

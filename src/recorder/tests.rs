@@ -369,6 +369,27 @@ fn a_conditional_tail_call_that_is_not_taken_leaves_the_frame() {
     );
 }
 
+#[test]
+fn a_frame_that_goes_on_after_a_conditional_exit_takes_no_reading_of_another_frame_back() {
+    let mut plan = Plan::default();
+    let (f, instance) = plan.add_function("f", 1);
+    let entry = plan.add_site(instance, &[1], At::Entry);
+    let leaves = plan.add_site(instance, &[2], At::MayExit);
+    let rest = plan.add_site(instance, &[3], At::Middle);
+    let exit = plan.add_site(instance, &[4], At::Exit);
+    let mut thread = Thread::new(&plan);
+    thread.arrive(entry, 500, 0).arrive(leaves, 492, 50);
+    // The second activation leaves line 2 at 1040.
+    thread
+        .arrive(entry, 400, 0)
+        .arrive(leaves, 392, 0)
+        .arrive(rest, 392, -10)
+        .arrive(exit, 400, 0);
+    // The first one leaves it at 1010.
+    thread.arrive(rest, 492, -30).arrive(exit, 500, 0);
+    assert_eq!(thread.finish().memory(&plan, f, 2), Some(1040));
+}
+
 /// Two coroutines and the code that resumes them, on stacks in every order; no key is given.
 #[test]
 fn c058_coroutines_that_take_turns_keep_their_frames() {
