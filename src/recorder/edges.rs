@@ -101,8 +101,8 @@ impl EdgeCounts {
         self.sites.resize_with(sites, Incoming::default);
     }
 
-    pub(super) fn count(&mut self, previous: PackedPrevious, site: SiteIndex) {
-        self.sites[site.index()].add(previous, 1);
+    pub(super) fn count(&mut self, previous: PackedPrevious, site: SiteIndex, times: u64) {
+        self.sites[site.index()].add(previous, times);
     }
 }
 

@@ -15,11 +15,10 @@
 //! brings it back with all that were put aside in the same moment further out; a call whose return address lies in its
 //! memory proves that it is gone.
 
-use std::collections::BTreeMap;
-
 use super::arrival::{StackKey, StackPointer};
+use super::aside::Aside;
 use super::edges::PackedPrevious;
-use super::ledger::{Books, Closing};
+use super::ledger::Books;
 use crate::plan::{Exit, FunctionId, InstanceId, LineId};
 
 /// One activation of a function.
@@ -64,7 +63,7 @@ pub(super) struct Stack {
     pub(super) key: StackKey,
     /// Outermost first: `entry_sp` falls.
     pub(super) open: Vec<Frame>,
-    aside: BTreeMap<StackPointer, (Frame, Closing)>,
+    aside: Aside,
 }
 
 impl Stack {
@@ -72,7 +71,7 @@ impl Stack {
         Stack {
             key,
             open: Vec::new(),
-            aside: BTreeMap::new(),
+            aside: Aside::default(),
         }
     }
 
@@ -124,15 +123,7 @@ impl Stack {
                 self.close_innermost(books);
             }
         }
-        if !self.aside.is_empty() {
-            let above = self.aside.range(sp..).next();
-            if let Some((&entry_sp, (frame, _))) = above
-                && frame.last_sp <= sp
-            {
-                let gone = self.aside.remove(&entry_sp);
-                settle(gone, books);
-            }
-        }
+        self.aside.overwrite(sp, books);
     }
 
     /// Finds the activation of `instance` that an arrival at `sp` in its middle or at its exit belongs to, and makes it
@@ -146,33 +137,39 @@ impl Stack {
     ) -> Option<&mut Frame> {
         let innermost = self.open.last();
         let fits = innermost.is_some_and(|frame| frame.instance == instance);
-        if !self.aside.is_empty()
-            && let Some((&entry_sp, (frame, closing))) = self.aside.range(sp..).next()
+        if let Some((frame, closing)) = self.aside.first_from(sp)
             && frame.instance == instance
-            && innermost.is_none_or(|innermost| entry_sp < innermost.entry_sp)
+            && innermost.is_none_or(|innermost| frame.entry_sp < innermost.entry_sp)
             // Where the open frame fits too, only the very place at which the other was left speaks for that one.
             && (!fits || frame.was_left_at(sp, exit))
         {
-            let batch = closing.arrival();
+            let (entry_sp, batch) = (frame.entry_sp, closing.arrival());
             self.bring_back(entry_sp, batch, books);
             return self.open.last_mut();
         }
         if fits { self.open.last_mut() } else { None }
     }
 
+    /// The innermost frame came to a site that ends it, or may.
+    pub(super) fn end_innermost(&mut self, exit: Exit, books: &mut Books<'_>) {
+        match exit {
+            Exit::Never => {}
+            Exit::Always => self.close_innermost(books),
+            Exit::Conditional => self.put_innermost_aside(books),
+        }
+    }
+
     /// Ends the innermost frame for good.
-    pub(super) fn close_innermost(&mut self, books: &mut Books<'_>) {
+    fn close_innermost(&mut self, books: &mut Books<'_>) {
         if let Some(frame) = self.open.pop() {
             books.close(frame.function, frame.line);
         }
     }
 
     /// Ends the innermost frame until it is proved that it goes on.
-    pub(super) fn put_innermost_aside(&mut self, books: &mut Books<'_>) {
+    fn put_innermost_aside(&mut self, books: &mut Books<'_>) {
         if let Some(frame) = self.open.pop() {
-            let closing = books.close_for_now(frame.function, frame.line);
-            let gone = self.aside.insert(frame.entry_sp, (frame, closing));
-            settle(gone, books);
+            self.aside.put(frame, books);
         }
     }
 
@@ -181,9 +178,7 @@ impl Stack {
         while !self.open.is_empty() {
             self.close_innermost(books);
         }
-        for (_, gone) in std::mem::take(&mut self.aside) {
-            settle(Some(gone), books);
-        }
+        self.aside.settle_all(books);
     }
 
     /// The open frames, as a child process has them after `fork`: they begin anew with its memory.
@@ -194,33 +189,16 @@ impl Stack {
         Stack {
             key: self.key,
             open: self.open.clone(),
-            aside: BTreeMap::new(),
+            aside: Aside::default(),
         }
     }
 
     /// Reopens the frame at `innermost`, and outside it those put aside in the same moment.
     fn bring_back(&mut self, innermost: StackPointer, batch: u64, books: &mut Books<'_>) {
         let limit = self.open.last().map(|frame| frame.entry_sp);
-        let together: Vec<StackPointer> = self
-            .aside
-            .range(innermost..)
-            .take_while(|&(&entry_sp, (_, closing))| {
-                closing.arrival() == batch && limit.is_none_or(|limit| entry_sp < limit)
-            })
-            .map(|(&entry_sp, _)| entry_sp)
-            .collect();
-        for entry_sp in together.into_iter().rev() {
-            if let Some((frame, closing)) = self.aside.remove(&entry_sp) {
-                books.reopen(frame.function, frame.line, closing);
-                self.open.push(frame);
-            }
+        for (frame, closing) in self.aside.take_batch(innermost, batch, limit) {
+            books.reopen(frame.function, frame.line, closing);
+            self.open.push(frame);
         }
-    }
-}
-
-/// Takes in what a frame that was put aside has seen, when it is certain that it does not go on.
-fn settle(gone: Option<(Frame, Closing)>, books: &mut Books<'_>) {
-    if let Some((frame, closing)) = gone {
-        books.settle(frame.function, frame.line, closing);
     }
 }

@@ -16,6 +16,7 @@
 //!
 //! Totals are for all threads, [`Tally`] is one thread's.
 
+use super::arrival::Concurrency;
 use super::paged::Paged;
 use crate::plan::{FunctionId, LineId};
 use crate::units::{Bytes, Change};
@@ -29,6 +30,29 @@ pub(super) struct Ledger {
     pub(super) now: u64,
     /// The latest arrival at or after which more than one thread ran.
     pub(super) last_shared: u64,
+}
+
+impl Ledger {
+    /// Something happens next.
+    pub(super) fn tick(&mut self, concurrency: Concurrency) {
+        self.now += 1;
+        if concurrency == Concurrency::Shared {
+            self.last_shared = self.now;
+        }
+    }
+
+    /// The books of the thread with `tally`, who finds `memory`.
+    pub(super) fn books<'recorder>(
+        &'recorder mut self,
+        tally: &'recorder mut Tally,
+        memory: Bytes,
+    ) -> Books<'recorder> {
+        Books {
+            ledger: self,
+            tally,
+            memory,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -110,9 +134,9 @@ impl Closing {
 /// The ledger as one thread writes in it at one arrival.
 #[derive(Debug)]
 pub(super) struct Books<'recorder> {
-    pub(super) ledger: &'recorder mut Ledger,
-    pub(super) tally: &'recorder mut Tally,
-    pub(super) memory: Bytes,
+    ledger: &'recorder mut Ledger,
+    tally: &'recorder mut Tally,
+    memory: Bytes,
 }
 
 impl Books<'_> {
@@ -126,8 +150,8 @@ impl Books<'_> {
         self.tally.lines.slot(line.index()).come(self.memory, now);
     }
 
-    pub(super) fn called(&mut self, function: FunctionId) {
-        self.ledger.functions[function.index()].calls += 1;
+    pub(super) fn called(&mut self, function: FunctionId, times: u64) {
+        self.ledger.functions[function.index()].calls += times;
     }
 
     /// Something happens in `function`.

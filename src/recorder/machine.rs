@@ -6,13 +6,14 @@
 //! closed, the arrival's own frame is opened or found, the line that ran is charged, the step is counted, and at an
 //! exit the frame is closed.
 
-use super::arrival::{Arrival, Concurrency, ThreadKey};
+use super::arrival::{Arrival, ThreadKey};
 use super::edges::{EdgeCounts, PackedPrevious};
 use super::frames::{Bound, Frame};
-use super::ledger::{Books, FunctionTotal, Ledger, LineTotal};
+use super::ledger::{FunctionTotal, Ledger, LineTotal};
 use super::recording::{RecordedFunction, RecordedLine, Recording};
+use super::sites::{Entry, Sites};
 use super::threads::{Thread, Threads};
-use crate::plan::{Exit, FunctionId, InstanceId, LineId, Plan};
+use crate::plan::Plan;
 use crate::units::Bytes;
 
 /// Makes a [`Recording`] out of arrivals.
@@ -20,42 +21,18 @@ use crate::units::Bytes;
 /// One recorder for each address space: threads share its memory, and a charge is a difference of readings of it.
 #[derive(Debug, Clone)]
 pub struct Recorder {
-    sites: Vec<SiteFacts>,
-    /// The lines of all sites, one site after the other.
-    site_lines: Vec<LineId>,
-    ledger: Ledger,
-    edges: EdgeCounts,
-    threads: Threads,
-    arrivals: u64,
-}
-
-/// What an arrival needs of the plan, in one place.
-#[derive(Debug, Clone, Copy)]
-struct SiteFacts {
-    instance: InstanceId,
-    function: FunctionId,
-    declaration: LineId,
-    first_line: u32,
-    lines: u32,
-    entry: Entry,
-    exit: Exit,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entry {
-    No,
-    /// Only calls arrive.
-    Call,
-    /// Calls arrive, and jumps of the frame itself.
-    CallOrLoop,
+    pub(super) sites: Sites,
+    pub(super) ledger: Ledger,
+    pub(super) edges: EdgeCounts,
+    pub(super) threads: Threads,
+    pub(super) arrivals: u64,
 }
 
 impl Recorder {
     /// A recorder that knows the sites of `plan`.
     pub fn new(plan: &Plan) -> Recorder {
         let mut recorder = Recorder {
-            sites: Vec::new(),
-            site_lines: Vec::new(),
+            sites: Sites::default(),
             ledger: Ledger::default(),
             edges: EdgeCounts::default(),
             threads: Threads::default(),
@@ -67,24 +44,7 @@ impl Recorder {
 
     /// Learns what was added to the ends of the plan's vectors since it was last seen.
     pub fn extend(&mut self, plan: &Plan) {
-        for site in &plan.sites[self.sites.len()..] {
-            let instance = plan.instance(site.instance);
-            let entry = match (site.entry, instance.entry_reached_by_jump) {
-                (false, _) => Entry::No,
-                (true, false) => Entry::Call,
-                (true, true) => Entry::CallOrLoop,
-            };
-            self.sites.push(SiteFacts {
-                instance: site.instance,
-                function: instance.function,
-                declaration: plan.function(instance.function).declaration,
-                first_line: self.site_lines.len() as u32,
-                lines: site.lines.len() as u32,
-                entry,
-                exit: site.exit,
-            });
-            self.site_lines.extend_from_slice(&site.lines);
-        }
+        self.sites.extend(plan);
         self.edges.grow(self.sites.len());
         self.ledger
             .functions
@@ -100,19 +60,12 @@ impl Recorder {
     /// When the site is none of the plan's.
     pub fn arrive(&mut self, arrival: Arrival) {
         self.arrivals += 1;
-        self.ledger.now += 1;
-        if arrival.concurrency == Concurrency::Shared {
-            self.ledger.last_shared = self.ledger.now;
-        }
-        let site = self.sites[arrival.site.index()];
-        let mut lines = &self.site_lines[site.first_line as usize..][..site.lines as usize];
+        self.ledger.tick(arrival.concurrency);
+        let (site, all_lines) = self.sites.site(arrival.site);
+        let mut lines = all_lines;
         let Thread { stacks, tally } = self.threads.thread(arrival.thread);
         let stack = stacks.stack(arrival.stack);
-        let books = &mut Books {
-            ledger: &mut self.ledger,
-            tally,
-            memory: arrival.memory,
-        };
+        let books = &mut self.ledger.books(tally, arrival.memory);
         let sp = arrival.sp;
 
         if site.entry == Entry::No {
@@ -144,7 +97,7 @@ impl Recorder {
             stack.close_for_call(sp, looping, books);
             if stack.open.last().is_none_or(|frame| frame.entry_sp != sp) {
                 books.open(site.function, site.declaration);
-                books.called(site.function);
+                books.called(site.function, 1);
                 stack.open.push(Frame {
                     instance: site.instance,
                     function: site.function,
@@ -162,19 +115,15 @@ impl Recorder {
         };
         books.event(site.function);
         frame.last_sp = sp;
-        self.edges.count(frame.previous, arrival.site);
-        if site.lines > 0 {
+        self.edges.count(frame.previous, arrival.site, 1);
+        if !all_lines.is_empty() {
             frame.previous = PackedPrevious::site(arrival.site);
         }
         for &line in lines {
             books.step(frame.line, line);
             frame.line = line;
         }
-        match site.exit {
-            Exit::Never => {}
-            Exit::Always => stack.close_innermost(books),
-            Exit::Conditional => stack.put_innermost_aside(books),
-        }
+        stack.end_innermost(site.exit, books);
     }
 
     /// The process has another thread from now on: charges that span this moment are marked as shared.
@@ -197,7 +146,6 @@ impl Recorder {
     pub fn forked(&self, parent: ThreadKey, child: ThreadKey, memory: Bytes) -> Recorder {
         let mut recorder = Recorder {
             sites: self.sites.clone(),
-            site_lines: self.site_lines.clone(),
             ledger: Ledger {
                 now: 1,
                 ..Ledger::default()
@@ -217,11 +165,7 @@ impl Recorder {
             .resize_with(self.ledger.lines.len(), LineTotal::default);
         if let Some(parent) = self.threads.get(parent) {
             let Thread { stacks, tally } = recorder.threads.thread(child);
-            let books = &mut Books {
-                ledger: &mut recorder.ledger,
-                tally,
-                memory,
-            };
+            let books = &mut recorder.ledger.books(tally, memory);
             for stack in parent.stacks.iter() {
                 stacks.push(stack.forked(books));
             }
@@ -256,11 +200,7 @@ impl Recorder {
 }
 
 fn close_thread(mut thread: Thread, ledger: &mut Ledger, memory: Bytes) {
-    let books = &mut Books {
-        ledger,
-        tally: &mut thread.tally,
-        memory,
-    };
+    let books = &mut ledger.books(&mut thread.tally, memory);
     for stack in thread.stacks.iter_mut() {
         stack.close_all(books);
     }

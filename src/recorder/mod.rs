@@ -15,12 +15,14 @@
 //! Nothing is allocated, and nothing but one small array searched, at an arrival like one seen before.
 
 mod arrival;
+mod aside;
 mod edges;
 mod frames;
 mod ledger;
 mod machine;
 mod paged;
 mod recording;
+mod sites;
 mod threads;
 
 #[cfg(test)]
