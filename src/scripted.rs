@@ -1,4 +1,4 @@
-//! Scripted programs for tests: plans made by hand, and a thread that is moved over them.
+//! Scripted programs for tests: plans made by hand, a thread that is moved over them, and numbers for random ones.
 //!
 //! Must not know: the code under test, apart from the calls that feed it.
 //!
@@ -112,6 +112,22 @@ impl Plan {
         let planned = &mut self.functions[function.index()];
         planned.last_line = planned.last_line.max(line);
         LineId(place as u32)
+    }
+}
+
+/// A generator of numbers that is the same everywhere: xorshift64*.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
     }
 }
 

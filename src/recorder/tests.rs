@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::plan::{FunctionId, Plan, SiteIndex};
-use crate::scripted::{At, Thread};
+use crate::scripted::{At, Dice, Thread};
 use crate::units::{Bytes, Change};
 
 /// A function with an entry site, body sites and an exit site.
@@ -626,18 +626,6 @@ fn a_plan_that_grows_is_learnt() {
     assert_eq!(recording.function(f.id).increment, Change(4));
 }
 
-/// A generator of numbers that is the same everywhere: xorshift64*.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
-    }
-}
-
 /// The definition word for word: marks in frames, and a walk over all frames for "outermost".
 #[derive(Default)]
 struct Definition {
@@ -681,7 +669,7 @@ impl Definition {
 fn run_random(seed: u64, recursion: bool) {
     const FUNCTIONS: u64 = 5;
     const LINES: u64 = 6;
-    let dice = &mut Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let dice = &mut Dice::new(seed);
     let mut plan = Plan::default();
     let functions: Vec<Function> = (0..FUNCTIONS)
         .map(|number| function(&mut plan, "f", 100 * number as u32 + 1, LINES as u32))
