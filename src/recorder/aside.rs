@@ -13,21 +13,37 @@
 //! Read on in `frames.rs`, which puts them here and brings them back.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::arrival::StackPointer;
 use super::frames::Frame;
 use super::ledger::{Books, Closing};
 
 /// The frames put aside on one stack, by their entry.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Aside {
     frames: BTreeMap<StackPointer, (Frame, Closing)>,
+    /// No frame here was left below.
+    lowest: StackPointer,
+}
+
+impl Default for Aside {
+    fn default() -> Aside {
+        Aside {
+            frames: BTreeMap::new(),
+            lowest: StackPointer(u64::MAX),
+        }
+    }
 }
 
 impl Aside {
     /// Closes `frame` for now.
     pub(super) fn put(&mut self, frame: Frame, books: &mut Books<'_>) {
         let closing = books.close_for_now(frame.function, frame.line);
+        if self.frames.is_empty() {
+            self.lowest = frame.last_sp;
+        }
+        self.lowest = self.lowest.min(frame.last_sp);
         let gone = self.frames.insert(frame.entry_sp, (frame, closing));
         settle(gone, books);
     }
@@ -77,6 +93,12 @@ impl Aside {
         for (_, gone) in std::mem::take(&mut self.frames) {
             settle(Some(gone), books);
         }
+    }
+
+    /// The memory that all the frames lie in, or somewhat more below; `None` when there are none.
+    pub(super) fn reach(&self) -> Option<RangeInclusive<StackPointer>> {
+        let (&highest, _) = self.frames.last_key_value()?;
+        Some(self.lowest..=highest)
     }
 }
 

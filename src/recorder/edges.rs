@@ -46,7 +46,7 @@ impl PackedPrevious {
         PackedPrevious(site.0)
     }
 
-    fn unpack(self) -> Previous {
+    pub(super) fn unpack(self) -> Previous {
         match self {
             PackedPrevious::ENTRY => Previous::Entry,
             PackedPrevious::ADOPTED => Previous::Adopted,

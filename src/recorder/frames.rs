@@ -15,6 +15,8 @@
 //! brings it back with all that were put aside in the same moment further out; a call whose return address lies in its
 //! memory proves that it is gone.
 
+use std::ops::RangeInclusive;
+
 use super::arrival::{StackKey, StackPointer};
 use super::aside::Aside;
 use super::edges::PackedPrevious;
@@ -126,6 +128,15 @@ impl Stack {
         self.aside.overwrite(sp, books);
     }
 
+    /// Ends the open frames that were entered at `highest` or below it for good.
+    pub(super) fn close_up_to(&mut self, highest: StackPointer, books: &mut Books<'_>) {
+        while let Some(frame) = self.open.last()
+            && frame.entry_sp <= highest
+        {
+            self.close_innermost(books);
+        }
+    }
+
     /// Finds the activation of `instance` that an arrival at `sp` in its middle or at its exit belongs to, and makes it
     /// the innermost open frame; `None` when there is none.
     pub(super) fn find(
@@ -191,6 +202,11 @@ impl Stack {
             open: self.open.clone(),
             aside: Aside::default(),
         }
+    }
+
+    /// The memory in which frames that were put aside lie.
+    pub(super) fn reach_of_aside(&self) -> Option<RangeInclusive<StackPointer>> {
+        self.aside.reach()
     }
 
     /// Reopens the frame at `innermost`, and outside it those put aside in the same moment.

@@ -140,6 +140,11 @@ pub(super) struct Books<'recorder> {
 }
 
 impl Books<'_> {
+    /// Something more happens at this memory.
+    pub(super) fn tick(&mut self, concurrency: Concurrency) {
+        self.ledger.tick(concurrency);
+    }
+
     /// A frame of `function` begins, standing on `line`.
     pub(super) fn open(&mut self, function: FunctionId, line: LineId) {
         let now = self.ledger.now;
@@ -150,8 +155,11 @@ impl Books<'_> {
         self.tally.lines.slot(line.index()).come(self.memory, now);
     }
 
+    /// Frames of `function` are calls.
     pub(super) fn called(&mut self, function: FunctionId, times: u64) {
-        self.ledger.functions[function.index()].calls += times;
+        let total = &mut self.ledger.functions[function.index()];
+        total.calls += times;
+        total.baseline.get_or_insert(self.memory);
     }
 
     /// Something happens in `function`.
@@ -161,7 +169,7 @@ impl Books<'_> {
 
     /// A frame that stood on `from` comes to `to`.
     pub(super) fn step(&mut self, from: LineId, to: LineId) {
-        self.ledger.lines[from.index()].memory.raise(self.memory);
+        self.read(from, self.memory);
         // Where it is the same line, what the frame has cost so far is charged with the rest.
         if from != to {
             self.charge_line(from);
@@ -170,6 +178,20 @@ impl Books<'_> {
                 .slot(to.index())
                 .come(self.memory, self.ledger.now);
         }
+    }
+
+    /// Frames came from `from` to `to`, and have moved on since, all at this memory.
+    pub(super) fn pass(&mut self, from: LineId, to: LineId) {
+        self.read(from, self.memory);
+        if from != to {
+            self.share(from, self.ledger.now);
+        }
+    }
+
+    /// Frames that came to `line` at this memory have ended there.
+    pub(super) fn pass_end(&mut self, line: LineId) {
+        self.read(line, self.memory);
+        self.share(line, self.ledger.now);
     }
 
     /// A frame of `function` that stands on `line` ends.
@@ -205,16 +227,26 @@ impl Books<'_> {
 
     /// A frame that was closed for now does not go on.
     pub(super) fn settle(&mut self, function: FunctionId, line: LineId, closing: Closing) {
-        self.ledger.lines[line.index()].memory.raise(closing.memory);
+        self.read(line, closing.memory);
         self.ledger.functions[function.index()].peak.raise(closing.memory);
+    }
+
+    /// `line` has just run.
+    fn read(&mut self, line: LineId, memory: Bytes) {
+        self.ledger.lines[line.index()].memory.raise(memory);
+    }
+
+    /// A charge since the arrival `since` is made to `line`.
+    fn share(&mut self, line: LineId, since: u64) {
+        self.ledger.lines[line.index()].shared |= self.ledger.last_shared >= since;
     }
 
     fn charge_line(&mut self, line: LineId) {
         let standing = self.tally.lines.slot(line.index());
         if standing.leave() {
-            let total = &mut self.ledger.lines[line.index()];
-            total.increment += self.memory.change_since(standing.since);
-            total.shared |= self.ledger.last_shared >= standing.since_arrival;
+            let since_arrival = standing.since_arrival;
+            self.ledger.lines[line.index()].increment += self.memory.change_since(standing.since);
+            self.share(line, since_arrival);
         }
     }
 }

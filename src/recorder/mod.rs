@@ -10,6 +10,8 @@
 //! Recording
 //! ```
 //!
+//! What a thread did at one reading of memory is taken in at once, as a [`Stretch`], where a caller has counted the steps.
+//!
 //! A frame is known by the stack pointer at its entry, where the return address is. What a caller must supply, and how
 //! stacks are told apart, is said at [`Arrival`]; how recursion and overlapping frames are charged, in `ledger.rs`.
 //! Nothing is allocated, and nothing but one small array searched, at an arrival like one seen before.
@@ -20,9 +22,11 @@ mod edges;
 mod frames;
 mod ledger;
 mod machine;
+mod outline;
 mod paged;
 mod recording;
 mod sites;
+mod stretch;
 mod threads;
 
 #[cfg(test)]
@@ -31,4 +35,6 @@ mod tests;
 pub use arrival::{Arrival, Concurrency, StackKey, StackPointer, ThreadKey};
 pub use edges::{EdgeCounts, Previous};
 pub use machine::Recorder;
+pub use outline::OpenFrame;
 pub use recording::{RecordedFunction, RecordedLine, Recording};
+pub use stretch::{Begun, Place, Step, Stretch};

@@ -4,6 +4,7 @@
 //!
 //! Read on in `machine.rs`.
 
+use super::edges::PackedPrevious;
 use crate::plan::{Exit, FunctionId, InstanceId, LineId, Plan, SiteIndex};
 
 /// What is known of one site.
@@ -68,5 +69,17 @@ impl Sites {
         let facts = self.facts[site.index()];
         let lines = &self.lines[facts.first_line as usize..][..facts.lines as usize];
         (facts, lines)
+    }
+
+    /// The line that a frame stands on which passed `previous` last; `declaration` before the first line.
+    pub(super) fn line_after(&self, previous: Option<SiteIndex>, declaration: LineId) -> LineId {
+        let lines = previous.map_or(&[][..], |previous| self.site(previous).1);
+        lines.last().copied().unwrap_or(declaration)
+    }
+}
+
+impl From<Option<SiteIndex>> for PackedPrevious {
+    fn from(previous: Option<SiteIndex>) -> PackedPrevious {
+        previous.map_or(PackedPrevious::ENTRY, PackedPrevious::site)
     }
 }
