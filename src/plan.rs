@@ -14,7 +14,7 @@
 
 use std::path::PathBuf;
 
-pub use lineprof_dwarf::FileAddr;
+pub use lineprof_dwarf::{AddrRange, Allocation, FileAddr};
 
 macro_rules! index {
     ($(#[$documentation:meta])* $name:ident) => {
@@ -102,8 +102,29 @@ pub struct PlannedInstance {
     pub entry_reached_by_jump: bool,
     /// Static flow of control: `(s, t)` when `t` can be reached from `s` without passing another site.
     pub edges: Vec<(SiteIndex, SiteIndex)>,
+    /// Where its code is.
+    pub ranges: Vec<AddrRange>,
+    /// Whether its code does elsewhere what it does where it is.
+    pub movable: Movable,
+    /// Whether a compiler optimised it.
+    pub optimised: bool,
+    /// What its callers can rely on, beyond the ABI.
+    pub allocation: Allocation,
     /// The site at the function's first instruction, or behind it where that is `endbr64`.
     pub entry: SiteIndex,
+}
+
+/// Whether an instance can be copied whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Movable {
+    /// It can; exceptions enter it at these addresses and no others.
+    Yes(Vec<FileAddr>),
+    /// The file's tables do not tell where exceptions enter it.
+    UnknownPads,
+    /// The kernel knows a part of it by its addresses (rseq(2)).
+    Restartable,
+    /// It has data among its code.
+    HasData,
 }
 
 /// An address at which a thread stops.

@@ -132,12 +132,31 @@ pub struct Tracing {
     pub in_place: u64,
     /// How often a thread stopped.
     pub stops: u64,
+    /// How often a thread came to a site, whether it stopped or not; 0 in reports made before it was counted.
+    #[serde(default)]
+    pub events: u64,
+    /// What tells code in the process that its memory may have changed: `rss_stat`, the kernel's tracepoint, or `statm`,
+    /// which is read at each event; absent when no site is inline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
     /// Pages of code in which a breakpoint was put, each private to the process since then (4 kB of memory more, unless it
     /// was before); 0 in reports made before it was counted.
     #[serde(default)]
     pub code_pages: u64,
     /// Sites that could not be watched.
     pub refused: Vec<Refused>,
+    /// Sites that stop although they were to be run inline, by the reason of their function.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_inline: Vec<NotInline>,
+}
+
+/// Sites that stop although they were to be run inline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotInline {
+    /// Why, as a fragment of a sentence.
+    pub reason: String,
+    /// How many.
+    pub sites: u64,
 }
 
 /// A site that could not be watched.

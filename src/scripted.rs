@@ -7,8 +7,8 @@
 use std::path::PathBuf;
 
 use crate::plan::{
-    Exit, FileAddr, FunctionId, InstanceId, LineId, Plan, PlannedFunction, PlannedInstance, PlannedLine,
-    PlannedSite, SiteIndex,
+    Allocation, Exit, FileAddr, FunctionId, InstanceId, LineId, Movable, Plan, PlannedFunction,
+    PlannedInstance, PlannedLine, PlannedSite, SiteIndex,
 };
 use crate::recorder::{Arrival, Recorder, Recording, StackPointer, ThreadKey};
 use crate::units::Bytes;
@@ -50,6 +50,10 @@ impl Plan {
             function,
             entry_reached_by_jump: false,
             edges: Vec::new(),
+            ranges: Vec::new(),
+            movable: Movable::Yes(Vec::new()),
+            optimised: false,
+            allocation: Allocation::ByFunction,
             entry: SiteIndex(0),
         });
         InstanceId(self.instances.len() as u32 - 1)

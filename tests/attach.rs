@@ -72,6 +72,16 @@ fn one_thread_displaced() {
 }
 
 #[test]
+fn one_thread_inline() {
+    attach_and_leave(1, Engine::Inline, Signal::SIGINT);
+}
+
+#[test]
+fn c093_c094_eight_threads_inline() {
+    attach_and_leave(8, Engine::Inline, Signal::SIGINT);
+}
+
+#[test]
 fn one_thread_in_place() {
     attach_and_leave(1, Engine::InPlace, Signal::SIGINT);
 }
@@ -148,6 +158,16 @@ fn the_front_is_killed(threads: u32, engine: Engine) {
 #[test]
 fn c099_one_hot_thread_survives_the_death_of_the_front_displaced() {
     the_front_is_killed(1, Engine::Displaced);
+}
+
+#[test]
+fn c099_one_hot_thread_survives_the_death_of_the_front_inline() {
+    the_front_is_killed(1, Engine::Inline);
+}
+
+#[test]
+fn c099_eight_hot_threads_survive_the_death_of_the_front_inline() {
+    the_front_is_killed(8, Engine::Inline);
 }
 
 #[test]

@@ -4,6 +4,15 @@ mod support;
 
 every_program_with_every_engine!(report_matches_the_annotations);
 
+/// The inline engine is not one of [`Engine::ALL`] yet: not every suite holds with it.
+mod inline {
+    crate::support::every_program!(check);
+
+    fn check(name: &str) {
+        super::report_matches_the_annotations(name, crate::support::Engine::Inline);
+    }
+}
+
 use std::path::Path;
 use support::{
     Engine, Exit, Expected, Function, Line, Lineprof, Program, Report, every_program_with_every_engine, run,

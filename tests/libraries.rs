@@ -73,7 +73,7 @@ fn anon() -> Lineprof {
 
 #[test]
 fn a_library_that_the_program_was_linked_with() {
-    for engine in [Engine::Displaced, Engine::InPlace] {
+    for engine in Engine::ALL {
         let (report, finished) = anon().engine(engine).report(&linked(), &[""; 0]);
         assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
         assert!(
@@ -87,7 +87,7 @@ fn a_library_that_the_program_was_linked_with() {
 
 #[test]
 fn c049_a_library_loaded_a_hundred_times_is_planted_each_time() {
-    for engine in [Engine::Displaced, Engine::InPlace] {
+    for engine in Engine::ALL {
         let plugin = plugin().display().to_string();
         let run = anon().option("--pending").engine(engine);
         let (report, finished) = run.report(&host(), &[plugin.as_str(), "100"]);

@@ -197,6 +197,16 @@ fn c094_c095_one_hot_thread_displaced() {
 }
 
 #[test]
+fn c094_c095_one_hot_thread_inline() {
+    rounds(1, Engine::Inline);
+}
+
+#[test]
+fn c094_c095_eight_hot_threads_inline() {
+    rounds(8, Engine::Inline);
+}
+
+#[test]
 fn c094_c095_one_hot_thread_in_place() {
     rounds(1, Engine::InPlace);
 }

@@ -2,6 +2,7 @@
 //!
 //! Must not know: how they were found.
 
+use crate::optimised::Allocation;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -56,6 +57,8 @@ pub struct Instance {
     pub entry: FileAddr,
     /// Whether the compiler optimised: told by the producer's `-O`, or by location lists.
     pub optimised: bool,
+    /// What its callers can rely on, beyond the ABI.
+    pub allocation: Allocation,
     pub(crate) unit: UnitId,
     /// Where its entry is in the unit.
     pub(crate) offset: usize,

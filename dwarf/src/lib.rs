@@ -52,6 +52,7 @@ pub use image::{Kind, Segment};
 pub use inlined::InlinedCall;
 pub use lines::Row;
 pub use object_file::{Damage, ObjectFile};
+pub use optimised::Allocation;
 pub use pattern::{FilePattern, Pattern, PatternError};
 pub use separate::DebugSearch;
 pub use source_path::{SourceLine, SourcePath};

@@ -1,4 +1,4 @@
-//! Whether a unit's code was optimised.
+//! Whether a unit's code was optimised, and what its functions may have agreed on.
 //!
 //! Must not know: functions.
 //!
@@ -11,8 +11,39 @@ use crate::debug_info::{DebugInfo, LoadedUnit};
 /// Abbreviations looked at; compilers number them from 1 without gaps.
 const MOST_ABBREVIATIONS: u64 = 1 << 16;
 
-pub(crate) fn is_optimised<'a>(info: &DebugInfo<'a>, unit: &LoadedUnit<'a>) -> bool {
-    producer(info, unit).is_some_and(|producer| says_optimised(&producer)) || has_location_lists(unit)
+/// What a function's callers can rely on of the registers that the ABI lets it overwrite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allocation {
+    /// Nothing.
+    ByFunction,
+    /// What the compiler, or who wrote assembler code, knows of it: gcc's `-fipa-ra`, on from `-O1`.
+    Across,
+}
+
+/// What the compiler did to a unit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compiled {
+    pub(crate) optimised: bool,
+    pub(crate) allocation: Allocation,
+}
+
+pub(crate) fn compiled<'a>(info: &DebugInfo<'a>, unit: &LoadedUnit<'a>) -> Compiled {
+    let producer = producer(info, unit).unwrap_or_default();
+    let optimised = says_optimised(&producer) || has_location_lists(unit);
+    Compiled {
+        optimised,
+        allocation: allocation(&producer, optimised),
+    }
+}
+
+fn allocation(producer: &str, optimised: bool) -> Allocation {
+    let by_llvm = producer.contains("clang") || producer.contains("LLVM") || producer.contains("rustc");
+    let by_gcc = producer.starts_with("GNU ") && !producer.starts_with("GNU AS");
+    if by_llvm || (by_gcc && !optimised) {
+        Allocation::ByFunction
+    } else {
+        Allocation::Across
+    }
 }
 
 fn producer<'a>(info: &DebugInfo<'a>, unit: &LoadedUnit<'a>) -> Option<String> {
@@ -59,5 +90,18 @@ mod tests {
         assert!(!says_optimised("GNU C17 12.2.0 -g -O2 -O0"));
         assert!(!says_optimised("GNU C17 12.2.0 -g"));
         assert!(!says_optimised("clang version 14.0.6"));
+    }
+
+    #[test]
+    fn only_gcc_optimising_and_assembler_code_agree_on_registers() {
+        let of = allocation;
+        assert_eq!(of("GNU C17 12.2.0 -g -O2", true), Allocation::Across);
+        assert_eq!(of("GNU C17 12.2.0 -g", false), Allocation::ByFunction);
+        assert_eq!(of("GNU AS 2.40", false), Allocation::Across);
+        assert_eq!(
+            of("clang LLVM (rustc version 1.95.0)", true),
+            Allocation::ByFunction
+        );
+        assert_eq!(of("", false), Allocation::Across);
     }
 }

@@ -21,7 +21,7 @@ use crate::debug_info::{Book, DebugInfo, LoadedUnit, UnitId};
 use crate::function::{Declared, Found, Function, Identity, InlinedFunction, Instance, Query};
 use crate::image::Image;
 use crate::lines::LineTable;
-use crate::optimised::is_optimised;
+use crate::optimised::compiled;
 use crate::pattern::{Candidate, FilePattern, Pattern};
 use crate::ranges::{self, Entry};
 use crate::resolve::{Chain, Place, Resolver};
@@ -261,7 +261,7 @@ impl<'i, 'a> Search<'i, 'a> {
             table.as_ref().and_then(|table| table.line_at(address))
         };
         let mut undeclared: HashMap<(UnitId, usize), Identity> = HashMap::new();
-        let mut optimised = None;
+        let mut built = None;
         for (node, facts) in unit.tree.nodes.iter().enumerate() {
             let Some(facts) = facts.facts.as_ref().filter(|facts| facts.has_code()) else {
                 continue;
@@ -292,7 +292,7 @@ impl<'i, 'a> Search<'i, 'a> {
             if !is_declared {
                 undeclared.insert(root(&chain), identity.clone());
             }
-            let optimised = *optimised.get_or_insert_with(|| is_optimised(self.info(), unit));
+            let compiled = *built.get_or_insert_with(|| compiled(self.info(), unit));
             let linkage_name = chain
                 .linkage_name
                 .map(|name| String::from_utf8_lossy(name).into_owned());
@@ -301,7 +301,8 @@ impl<'i, 'a> Search<'i, 'a> {
                 linkage_name,
                 ranges: code.ranges,
                 entry,
-                optimised,
+                optimised: compiled.optimised,
+                allocation: compiled.allocation,
                 unit: unit.id,
                 offset: unit.tree.nodes.get(node).map_or(0, |node| node.offset),
             };

@@ -174,4 +174,6 @@ pub(crate) enum Engine {
     Displaced,
     /// At its own place: the reference, slow
     InPlace,
+    /// Inline wherever a function can be copied, else displaced
+    Inline,
 }

@@ -153,6 +153,7 @@ fn settings(args: &Profile) -> Settings {
             args::Engine::Auto => Engine::Auto,
             args::Engine::Displaced => Engine::Displaced,
             args::Engine::InPlace => Engine::InPlace,
+            args::Engine::Inline => Engine::Inline,
         },
         pinning: Pinning::WhileHot,
         pending: if args.pending {

@@ -115,6 +115,11 @@ impl InstanceCode {
         self.unreadable.iter().any(|range| range.contains(address))
     }
 
+    /// Whether there is data among the code.
+    pub(super) fn has_data(&self) -> bool {
+        !self.data.is_empty()
+    }
+
     /// Whether `address` lies in data among the code.
     pub(super) fn is_data(&self, address: FileAddr) -> bool {
         self.data.iter().any(|range| range.contains(address))

@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 use lineprof_dwarf::{AddrRange, Error, FileAddr, Function, InlinedCall, Instance, ObjectFile, Row};
 
 use crate::plan::{
-    Exit, FunctionId, InstanceId, LineId, Plan, PlannedFunction, PlannedInstance, PlannedLine, PlannedSite,
-    RefusedSite, SiteIndex,
+    Exit, FunctionId, InstanceId, LineId, Movable, Plan, PlannedFunction, PlannedInstance, PlannedLine,
+    PlannedSite, RefusedSite, SiteIndex,
 };
 use code::InstanceCode;
 use rows::{RowLine, lines_by_address};
@@ -242,6 +242,7 @@ impl Planner {
                 .instructions
                 .push(object.code(range).unwrap_or_default().to_vec());
         }
+        let movable = self.movable(object, instance, &code);
         let mut edges = Vec::new();
         for (address, from) in &sites {
             for reached in code.reached_from(*address, |a| sites.contains_key(&a)) {
@@ -254,8 +255,30 @@ impl Planner {
                 .iter()
                 .any(|to| code.jump_targets().contains(to)),
             edges,
+            ranges: instance.ranges.clone(),
+            movable,
+            optimised: instance.optimised,
+            allocation: instance.allocation,
             entry: sites[&entry],
         });
+    }
+
+    fn movable(&self, object: &ObjectFile, instance: &Instance, code: &InstanceCode) -> Movable {
+        let overlaps = |one: &AddrRange, other: &AddrRange| one.start < other.end && other.start < one.end;
+        let is_in = |sequence: &AddrRange| instance.ranges.iter().any(|range| overlaps(range, sequence));
+        if self.restartable.iter().any(is_in) {
+            return Movable::Restartable;
+        }
+        if code.has_data() {
+            return Movable::HasData;
+        }
+        match object.landing_pads(&instance.ranges) {
+            Ok(pads) => Movable::Yes(pads),
+            Err(error) => {
+                tracing::debug!(%error, "its landing pads are not known");
+                Movable::UnknownPads
+            }
+        }
     }
 
     /// The lines of each address, those of an `endbr64` behind it.

@@ -51,8 +51,16 @@ pub fn merge(profiles: Vec<Profile>) -> Option<Profile> {
         sum.displaced += of.displaced;
         sum.in_place += of.in_place;
         sum.stops += of.stops;
+        sum.events += of.events;
+        sum.gate = sum.gate.take().or(of.gate);
         sum.code_pages += of.code_pages;
         sum.refused.extend(of.refused);
+        for row in of.not_inline {
+            match sum.not_inline.iter_mut().find(|known| known.reason == row.reason) {
+                Some(known) => known.sites += row.sites,
+                None => sum.not_inline.push(row),
+            }
+        }
         for note in profile.notes {
             if !merged.notes.contains(&note) {
                 merged.notes.push(note);

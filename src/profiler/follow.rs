@@ -171,7 +171,7 @@ impl<'s> Following<'s> {
                 self.gone.insert(space, watch.known().clone());
             }
             let number = watch.number();
-            let watched = watch.watched(self.session.counts(), end);
+            let watched = watch.watched(&self.session, end);
             self.finished.push((number, watched.profiled(self.settings)));
         }
     }
@@ -187,7 +187,12 @@ impl<'s> Following<'s> {
             watch.read_baseline();
         }
         loop {
-            match self.session.next_event()? {
+            let event = self.session.next_event()?;
+            if let Some(watch) = self.live.get_mut(&self.session.space()) {
+                watch.take_passages(&mut self.session);
+            }
+            match event {
+                Event::Passed => {}
                 Event::Hit(hit) => {
                     if let Some(watch) = self.live.get_mut(&self.session.space()) {
                         match watch.hit(&mut self.session, &hit, observer) {
@@ -201,7 +206,7 @@ impl<'s> Following<'s> {
                 }
                 Event::ThreadEnding(thread) => {
                     if let Some(watch) = self.live.get_mut(&self.session.space()) {
-                        watch.thread_ends(thread);
+                        watch.thread_ends(&self.session, thread);
                     }
                 }
                 Event::Stopped(by) => observer.progress(Progress::Stopped { by }),
@@ -241,11 +246,14 @@ impl<'s> Following<'s> {
         let mut spaces: Vec<SpaceId> = self.live.keys().copied().collect();
         spaces.sort_unstable();
         for space in spaces {
-            if self.session.look_at(space)
-                && let Some(watch) = self.live.get_mut(&space)
-            {
+            if !self.session.look_at(space) {
+                continue;
+            }
+            self.session.end_inline()?;
+            if let Some(watch) = self.live.get_mut(&space) {
+                watch.take_passages(&mut self.session);
                 // The last reading with everything still open.
-                watch.read_baseline();
+                watch.read_last(&self.session);
                 self.finish(profile::End::Detached);
             }
         }

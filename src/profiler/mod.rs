@@ -14,6 +14,7 @@
 //! | `follow` | the processes of a session, and its events |
 //! | `watch` | a process between its first event and its last |
 //! | `summary` | the profile of what was recorded |
+//! | `passages` | what threads did without a stop, for the recorder |
 //! | `images` | libraries: those there at the start, and those that come and go |
 //! | `missed` | what was asked for and is not in the profile |
 
@@ -21,6 +22,7 @@ mod error;
 mod follow;
 mod images;
 mod missed;
+mod passages;
 mod prepared;
 mod run;
 mod summary;

@@ -5,13 +5,15 @@
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
-use lineprof_tracer::{Children, Identity, Launch, Options, Session, stop_pair};
+use lineprof_tracer::{Children, Engine, Gauge, Identity, Launch, Options, Session, stop_pair};
 
 use super::follow::{Following, command_of};
 use super::prepared::Prepared;
 use super::summary::Named;
 use super::watch::Entered;
 use super::{Error, Observer, Outcome, Progress, Settings, Target};
+use crate::metric::Reading;
+use crate::profile::Metric;
 use crate::report::escape;
 
 pub(super) fn run(
@@ -66,6 +68,17 @@ pub(super) fn run(
     following.until_the_end(observer)
 }
 
+/// The engine that can do what is asked for: code in the process reads only what the kernel counts as it goes, and a
+/// child that is followed would count in its parent's memory.
+fn engine(settings: &Settings) -> Engine {
+    let counted =
+        matches!(settings.metric, Metric::Rss | Metric::Anon) && settings.reading == Reading::Counters;
+    match settings.engine {
+        Engine::Inline if !counted || settings.children == Children::Followed => Engine::Displaced,
+        engine => engine,
+    }
+}
+
 fn tell(prepared: &Prepared, observer: &mut dyn Observer) {
     if !prepared.planned.plan.functions.is_empty() {
         observer.progress(Progress::Selected {
@@ -87,7 +100,11 @@ fn start(
     observer: &mut dyn Observer,
 ) -> Result<Session, Error> {
     let options = Options {
-        engine: settings.engine,
+        engine: engine(settings),
+        gauge: match settings.metric {
+            Metric::Anon => Gauge::Anonymous,
+            Metric::Rss | Metric::Pss | Metric::Uss => Gauge::Resident,
+        },
         pinning: settings.pinning,
         children: settings.children,
     };

@@ -12,7 +12,7 @@ use lineprof_tracer::{Counts, Pid};
 use super::prepared::Prepared;
 use super::{Profiled, Settings};
 use crate::occurrences;
-use crate::profile::{self, Profile, Schema, Tracing};
+use crate::profile::{self, NotInline, Profile, Schema, Tracing};
 use crate::recorder::Recorder;
 use crate::source::SourceCache;
 use crate::units::Bytes;
@@ -33,6 +33,7 @@ pub(super) struct Watched {
     pub(super) recorder: Recorder,
     pub(super) memory: Bytes,
     pub(super) counts: Counts,
+    pub(super) not_inline: Vec<NotInline>,
     pub(super) end: profile::End,
 }
 
@@ -65,15 +66,18 @@ impl Watched {
             end: self.end,
             tracing: Tracing {
                 sites: planted as u64,
-                inline: 0,
+                inline: self.counts.inline as u64,
                 displaced: self.counts.displaced as u64,
                 in_place: self.counts.in_place as u64,
                 stops: self.counts.stops,
+                events: recording.arrivals,
+                gate: self.counts.gate.map(|gate| gate.to_string()),
                 code_pages: self.counts.code_pages as u64,
                 refused: profile::refused(plan),
+                not_inline: self.not_inline,
             },
             functions,
-            notes: Vec::new(),
+            notes: notes(&self.counts),
         };
         Profiled {
             profile,
@@ -105,4 +109,13 @@ fn timestamp(time: SystemTime) -> String {
         |_| String::new(),
         |t| t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     )
+}
+
+/// What a reader of the numbers has to know of how they were come by.
+fn notes(counts: &Counts) -> Vec<String> {
+    let missed = counts.gate_missed;
+    let missed = (missed > 0).then(|| {
+        format!("the kernel left out {missed} changes of memory, of this process or of others: --engine displaced looks itself")
+    });
+    missed.into_iter().collect()
 }

@@ -7,18 +7,19 @@ use std::path::Path;
 use std::rc::Rc;
 
 use lineprof_dwarf::FrameRule;
-use lineprof_tracer::{Children, Counts, Hit, Session, SiteId, SiteRequest, TraceeId};
+use lineprof_tracer::{Arrived, Children, Hit, Session, SiteId, SiteRequest, Tid, TraceeId};
 
 use super::images::{self, Images};
 use super::prepared::Prepared;
 use super::summary::{Named, Watched};
-use super::{Error, Observer, Progress, Settings};
+use super::{Error, Observer, Progress, Settings, passages};
 use crate::image::LoadBias;
 use crate::metric::MemoryReader;
 use crate::plan::{RefusedSite, SiteIndex};
 use crate::planner::Planned;
 use crate::profile;
-use crate::recorder::{Arrival, Concurrency, Recorder, StackKey, StackPointer, ThreadKey};
+use crate::recorder::{Arrival, Concurrency, Exits, Recorder, StackKey, StackPointer, ThreadKey};
+use crate::units::Bytes;
 
 /// What a site of the session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,8 @@ pub(super) struct Watch {
     known: Known,
     entered: Entered,
     reader: MemoryReader,
+    /// The last reading, without what is lineprof's.
+    memory: Bytes,
     recorder: Recorder,
 }
 
@@ -117,6 +120,7 @@ impl Watch {
             known: Known(Rc::new(facts)),
             entered,
             reader,
+            memory: Bytes(0),
             recorder,
         };
         watch.plant(session, &all, bias)?;
@@ -151,6 +155,7 @@ impl Watch {
             number,
             known,
             entered: Entered::BeforeSites,
+            memory: reader.last(),
             reader,
         })
     }
@@ -282,6 +287,7 @@ impl Watch {
         };
         let requests: Vec<SiteRequest> = sites.clone().map(request).collect();
         let answers = session.plant(&requests)?;
+        session.add_routines(passages::routines(&planned.plan, sites, bias, &answers));
         for (index, answer) in sites.clone().map(SiteIndex).zip(answers) {
             match answer {
                 Ok(id) => self.set(id, Planted::Line(index)),
@@ -293,25 +299,31 @@ impl Watch {
 
     /// Reads the memory where nothing has happened: each page of code that was written is private now, and counts.
     pub(super) fn read_baseline(&mut self) {
-        self.reader.read(self.named.pid.leader());
+        self.memory = self.reader.read(self.named.pid.leader());
+    }
+
+    /// The last reading, with everything still open.
+    pub(super) fn read_last(&mut self, session: &Session) {
+        self.read(session, self.named.pid.leader());
     }
 
     /// A thread is about to end.
-    pub(super) fn thread_ends(&mut self, thread: TraceeId) {
-        let memory = self.reader.read(thread.tid);
+    pub(super) fn thread_ends(&mut self, session: &Session, thread: TraceeId) {
+        let memory = self.read(session, thread.tid);
         self.recorder
             .thread_ended(ThreadKey(u64::from(thread.serial)), memory);
     }
 
     /// What was recorded, up to here.
-    pub(super) fn watched(self, counts: Counts, end: profile::End) -> Watched {
+    pub(super) fn watched(self, session: &Session, end: profile::End) -> Watched {
         let prepared = Rc::unwrap_or_clone(self.known.0).prepared;
         Watched {
             named: self.named,
             prepared,
             recorder: self.recorder,
-            memory: self.reader.last(),
-            counts,
+            memory: self.memory,
+            counts: session.counts(),
+            not_inline: passages::not_inline(&session.not_inline()),
             end,
         }
     }
@@ -328,7 +340,7 @@ impl Watch {
     ) -> Result<(), Error> {
         match self.known.0.sites[hit.site.index()] {
             Planted::Line(site) => {
-                self.arrive(hit, site);
+                self.arrive(session, hit, site);
                 Ok(())
             }
             Planted::Loader => self.look_at_libraries(session, false, observer),
@@ -336,20 +348,60 @@ impl Watch {
         }
     }
 
-    fn arrive(&mut self, hit: &Hit, site: SiteIndex) {
+    /// What the process has now, without what is lineprof's.
+    fn read(&mut self, session: &Session, tid: Tid) -> Bytes {
+        let Bytes(all) = self.reader.read(tid);
+        self.memory = Bytes(all.saturating_sub(session.own_memory()));
+        self.memory
+    }
+
+    /// Takes in what threads have done without a stop.
+    pub(super) fn take_passages(&mut self, session: &mut Session) {
+        for passage in session.take_passages() {
+            tracing::trace!(?passage, "passed");
+            let site = |id: SiteId| match self.known.0.sites.get(id.index()) {
+                Some(Planted::Line(site)) => Some(*site),
+                Some(Planted::Loader | Planted::Start) | None => None,
+            };
+            if let Some(arrival) = passages::take(
+                &mut self.recorder,
+                &self.known.0.prepared.planned.plan,
+                &passage,
+                site,
+            ) {
+                let entry_sp = self.entry_sp(arrival.site, passage.arrived.as_ref());
+                self.memory = arrival.memory;
+                self.recorder.arrive(Arrival { entry_sp, ..arrival });
+            }
+        }
+    }
+
+    /// Where a frame began whose entry was not seen, by the registers of an arrival in its middle.
+    fn entry_sp_by(&self, site: SiteIndex, register: impl Fn(u16) -> Option<u64>) -> Option<StackPointer> {
         let rule = match self.entered {
             Entered::AfterSites => None,
             Entered::BeforeSites => self.known.0.rules.get(site.index()).copied().flatten(),
-        };
-        let entry_sp = rule.and_then(|rule| {
-            let cfa = hit
-                .registers
-                .dwarf(rule.register)?
-                .wrapping_add_signed(rule.offset);
-            // The return address lies below the CFA (System V ABI for AMD64, 3.2.2).
-            Some(StackPointer(cfa.wrapping_sub(8)))
-        });
-        let memory = self.reader.read(hit.thread.tid);
+        }?;
+        let cfa = register(rule.register)?.wrapping_add_signed(rule.offset);
+        // The return address lies below the CFA (System V ABI for AMD64, 3.2.2).
+        Some(StackPointer(cfa.wrapping_sub(8)))
+    }
+
+    /// The same for an arrival that was told of: of its registers two are known.
+    fn entry_sp(&self, site: SiteIndex, arrived: Option<&Arrived>) -> Option<StackPointer> {
+        let arrived = arrived?;
+        // System V ABI for AMD64, figure 3.36.
+        self.entry_sp_by(site, |register| match register {
+            6 => Some(arrived.base_pointer),
+            7 => Some(arrived.sp.0),
+            _ => None,
+        })
+    }
+
+    fn arrive(&mut self, session: &mut Session, hit: &Hit, site: SiteIndex) {
+        let entry_sp = self.entry_sp_by(site, |register| hit.registers.dwarf(register));
+        let memory = self.read(session, hit.thread.tid);
+        session.arrived(hit.thread, memory.0);
         self.recorder.arrive(Arrival {
             thread: ThreadKey(u64::from(hit.thread.serial)),
             stack: StackKey::THREAD,
@@ -362,6 +414,7 @@ impl Watch {
             } else {
                 Concurrency::Alone
             },
+            exits: Exits::AsPlanned,
         });
     }
 }

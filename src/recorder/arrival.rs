@@ -68,6 +68,18 @@ pub struct Arrival {
     pub memory: Bytes,
     /// Whether the process has other threads now.
     pub concurrency: Concurrency,
+    /// Whether a frame that may end here does so.
+    pub exits: Exits,
+}
+
+/// What an arrival says of the end of its frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Exits {
+    /// What the plan says of the site.
+    #[default]
+    AsPlanned,
+    /// Where the frame may end, nothing: it will be told.
+    Later,
 }
 
 impl Arrival {
@@ -81,6 +93,7 @@ impl Arrival {
             entry_sp: None,
             memory,
             concurrency: Concurrency::Alone,
+            exits: Exits::AsPlanned,
         }
     }
 }

@@ -6,14 +6,14 @@
 //! closed, the arrival's own frame is opened or found, the line that ran is charged, the step is counted, and at an
 //! exit the frame is closed.
 
-use super::arrival::{Arrival, ThreadKey};
+use super::arrival::{Arrival, Exits, ThreadKey};
 use super::edges::{EdgeCounts, PackedPrevious};
 use super::frames::{Bound, Frame};
 use super::ledger::{FunctionTotal, Ledger, LineTotal};
 use super::recording::{RecordedFunction, RecordedLine, Recording};
 use super::sites::{Entry, Sites};
 use super::threads::{Thread, Threads};
-use crate::plan::Plan;
+use crate::plan::{Exit, Plan};
 use crate::units::Bytes;
 
 /// Makes a [`Recording`] out of arrivals.
@@ -123,7 +123,11 @@ impl Recorder {
             books.step(frame.line, line);
             frame.line = line;
         }
-        stack.end_innermost(site.exit, books);
+        let exit = match (arrival.exits, site.exit) {
+            (Exits::Later, Exit::Conditional) => Exit::Never,
+            (Exits::Later | Exits::AsPlanned, exit) => exit,
+        };
+        stack.end_innermost(exit, books);
     }
 
     /// The process has another thread from now on: charges that span this moment are marked as shared.

@@ -108,6 +108,9 @@ pub struct Place {
     /// The last site with a line; `None` when the frame passed none, and stands on the declaration.
     pub previous: Option<SiteIndex>,
     /// The site of its latest arrival, with or without a line.
+    ///
+    /// A caller that tells of the end of each frame names the instance's entry where this is a conditional exit: the
+    /// frame then stays open until it has ended by a step out, or goes on.
     pub latest: SiteIndex,
     /// The stack pointer at that arrival.
     pub sp: StackPointer,

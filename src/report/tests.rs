@@ -90,6 +90,9 @@ fn profile() -> Profile {
             in_place: 1,
             stops: 3456,
             code_pages: 2,
+            events: 0,
+            gate: None,
+            not_inline: Vec::new(),
             refused: vec![Refused {
                 address: 4660,
                 function: "f".to_owned(),

@@ -8,11 +8,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The engines that every suite runs on.
+/// The engines; those in [`Engine::ALL`] are the ones that every suite runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Displaced,
     InPlace,
+    Inline,
 }
 
 impl Engine {
@@ -23,6 +24,7 @@ impl Engine {
         match self {
             Engine::Displaced => "displaced",
             Engine::InPlace => "in-place",
+            Engine::Inline => "inline",
         }
     }
 }

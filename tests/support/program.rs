@@ -130,7 +130,7 @@ impl Program {
         Program::load_with_args(
             name,
             match engine {
-                Engine::Displaced => "Args",
+                Engine::Displaced | Engine::Inline => "Args",
                 Engine::InPlace => "Args in place",
             },
         )

@@ -6,6 +6,7 @@
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::arch::{BREAKPOINT, MAX_INSTRUCTION};
 use crate::ids::{SiteId, Tid};
+use crate::inline::Inlined;
 use crate::parked::Parked;
 use crate::remote_call::RemoteCaller;
 use crate::scratch::{self, Calls, Found, Scratch};
@@ -24,6 +25,8 @@ pub enum Engine {
     Displaced,
     /// In place, always: the reference.
     InPlace,
+    /// Inline wherever a routine can be copied, else displaced.
+    Inline,
 }
 
 /// Whether a site could be lifted.
@@ -42,7 +45,8 @@ const CLUSTER: u64 = 1 << 30;
 pub(crate) struct AddressSpace {
     pub(crate) sites: SiteTable,
     scratches: Vec<Scratch>,
-    engine: Engine,
+    pub(crate) engine: Engine,
+    pub(crate) inlined: Inlined,
     pub(crate) caller: RemoteCaller,
     /// Stops at its sites.
     pub(crate) stops: u64,
@@ -54,6 +58,7 @@ impl AddressSpace {
             sites: SiteTable::default(),
             scratches: Vec::new(),
             engine,
+            inlined: Inlined::default(),
             caller: RemoteCaller::default(),
             stops: 0,
         }
@@ -135,6 +140,7 @@ impl AddressSpace {
     /// # Errors
     /// ESRCH when `by` has no memory any more.
     pub(crate) fn restore<K: Kernel>(&self, kernel: &mut K, by: Tid) -> Answer<Vec<RemoteAddr>> {
+        let mut left = self.inlined.restore(kernel, by)?;
         for site in self.sites.armed() {
             if self.holds_breakpoint(kernel, by, site)? {
                 match kernel.write_memory(by, site.address, &site.original[..1]) {
@@ -146,7 +152,6 @@ impl AddressSpace {
                 }
             }
         }
-        let mut left = Vec::new();
         for site in self.sites.armed() {
             if self.holds_breakpoint(kernel, by, site)? {
                 left.push(site.address);
@@ -167,6 +172,7 @@ impl AddressSpace {
             sites: self.sites.clone(),
             scratches: Vec::new(),
             engine: self.engine,
+            inlined: Inlined::default(),
             caller: self.caller.clone(),
             stops: 0,
         };
@@ -373,7 +379,7 @@ impl AddressSpace {
     }
 }
 
-fn map_executable<K: Kernel>(
+pub(crate) fn map_executable<K: Kernel>(
     caller: &mut RemoteCaller,
     kernel: &mut K,
     tid: Tid,

@@ -131,6 +131,8 @@ impl<K: Kernel> Core<K> {
         match role {
             Role::Profiled | Role::Passing => {
                 self.learn_at_birth(tid)?;
+                self.give_block(tid, space)?;
+                self.count_threads(space);
                 self.resume(tid, Go::On, Signal::NONE)?;
             }
             Role::Copy if self.children == Children::Followed => {
@@ -144,6 +146,7 @@ impl<K: Kernel> Core<K> {
             }
             Role::Copy => {
                 if self.spaces[space].restore(&mut self.kernel, tid)?.is_empty() {
+                    self.forget_block(tid, space)?;
                     self.let_go(tid, Signal::NONE)?;
                     return Ok(None);
                 }

@@ -17,6 +17,8 @@ pub enum Event {
     Hit(Hit),
     /// A thread is about to end; the memory of its process can still be read.
     ThreadEnding(TraceeId),
+    /// A thread has no room left for what it has to tell: there are passages to take ([`crate::Session::take_passages`]).
+    Passed,
     /// Every thread has stopped by this signal, until SIGCONT comes.
     Stopped(Signal),
     /// The process has become another program. It runs on untraced, or, where processes are followed, the next event
@@ -40,6 +42,24 @@ pub enum Beginning {
     Fork(SpaceId),
     /// A program of its own, without sites.
     Exec,
+}
+
+/// What tells code in the process that its memory may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateKind {
+    /// The kernel, at its tracepoint `kmem:rss_stat`.
+    RssStat,
+    /// Nobody: it looks each time.
+    Statm,
+}
+
+impl std::fmt::Display for GateKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::RssStat => "rss_stat",
+            Self::Statm => "statm",
+        })
+    }
 }
 
 /// One arrival at a site.
@@ -69,6 +89,12 @@ pub enum End {
 pub struct Counts {
     /// Stops at a site.
     pub stops: u64,
+    /// Sites that cost no stop.
+    pub inline: usize,
+    /// What tells those that memory has changed, when there are some.
+    pub gate: Option<GateKind>,
+    /// Changes of any process's memory that the kernel did not tell the gate of.
+    pub gate_missed: u64,
     /// Sites whose instruction runs from a copy.
     pub displaced: usize,
     /// Sites whose instruction is stepped at its own place.

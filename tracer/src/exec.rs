@@ -25,6 +25,7 @@ impl<K: Kernel> Core<K> {
         // as the leader (ptrace(2), "execve(2) under ptrace").
         let former = self.thread_told_of(leader)?;
         self.affinity.executed(former, leader);
+        self.end_blocks(process);
         self.forget_others(process, leader);
         if role == Role::Profiled {
             self.look_at(leader);

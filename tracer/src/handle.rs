@@ -5,8 +5,10 @@
 use crate::error::{Error, Operation, Result, Subject};
 use crate::event::{Counts, Event};
 use crate::identity::Identity;
-use crate::ids::{Pid, SiteId, SpaceId};
+use crate::ids::{Pid, SiteId, SpaceId, TraceeId};
+use crate::inline::{NotInline, RoutineRequest};
 use crate::launch::{self, Launch};
+use crate::passage::Passage;
 use crate::session::{Core, Options};
 use crate::site::{Refused, SiteRequest};
 use crate::sys::doorbell::Doorbell;
@@ -150,6 +152,52 @@ impl Session {
         self.core.plant(requests)
     }
 
+    /// Names functions whose sites may be run inline: all sites of each are planted. It happens at the first hit of one.
+    pub fn add_routines(&mut self, routines: Vec<RoutineRequest>) {
+        let space = self.core.focus.space;
+        self.core.spaces[space].inlined.waiting.extend(routines);
+    }
+
+    /// What threads have done without a stop, of the process that the last event is about, in the order in which each
+    /// did it.
+    pub fn take_passages(&mut self) -> Vec<Passage> {
+        let space = self.core.focus.space;
+        std::mem::take(&mut self.core.spaces[space].inlined.passages)
+    }
+
+    /// Has every thread do without copies from here on, as before a detach; what they have done is there to be taken.
+    ///
+    /// # Errors
+    /// The kernel refused what it should not refuse.
+    pub fn end_inline(&mut self) -> Result<()> {
+        let subject = Subject::Process(self.core.focus.process);
+        self.core
+            .end_inline()
+            .map_err(|errno| Error::from_errno(Operation::Detach, subject, errno))
+    }
+
+    /// The client has read this much memory, in bytes and without [`Self::own_memory`], at a hit of `thread`.
+    pub fn arrived(&mut self, thread: TraceeId, memory: u64) {
+        self.core.arrived_at(thread, memory);
+    }
+
+    /// Memory of the process that is lineprof's, in bytes, of the kind that is read there ([`Options::gauge`]).
+    #[must_use]
+    pub fn own_memory(&self) -> u64 {
+        self.core.spaces[self.core.focus.space].inlined.own_memory()
+    }
+
+    /// The sites of functions that could not be copied, with the reasons.
+    #[must_use]
+    pub fn not_inline(&self) -> Vec<(SiteId, NotInline)> {
+        let refused = &self.core.spaces[self.core.focus.space].inlined.refused;
+        let sites = refused.iter().map(|(request, reason)| {
+            let sites = request.sites.iter();
+            sites.map(move |site| (site.site, *reason))
+        });
+        sites.flatten().collect()
+    }
+
     /// Lets the thread of the last event go on, and waits for the next event.
     ///
     /// # Errors
@@ -192,6 +240,7 @@ impl Session {
         // A program that came by exec is not traced, and has none of our bytes.
         if traced.is_some() {
             let space = self.core.focus.space;
+            self.core.spaces[space].inlined.mask(at, &mut buffer[..read]);
             self.core.spaces[space].sites.mask(at, &mut buffer[..read]);
         }
         Ok(read)

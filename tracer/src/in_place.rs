@@ -91,7 +91,7 @@ impl<K: Kernel> Core<K> {
     ///
     /// # Errors
     /// ESRCH when `tid` is killed meanwhile; those in `held` are to be let go in any case.
-    fn hold_others(&mut self, tid: Tid, held: &mut Vec<Tid>) -> Answer<()> {
+    pub(crate) fn hold_others(&mut self, tid: Tid, held: &mut Vec<Tid>) -> Answer<()> {
         // Those that have stopped by themselves need no interrupt, and there may be many.
         while let Some((reported, status)) = self.kernel.wait(WaitFor::AnyNow)? {
             self.parked.keep(&mut self.kernel, reported, status)?;

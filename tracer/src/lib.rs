@@ -40,6 +40,7 @@ mod support;
 mod addr;
 mod address_space;
 mod affinity;
+mod agent;
 mod arch;
 mod attach;
 mod children;
@@ -53,14 +54,12 @@ mod handle;
 mod identity;
 mod ids;
 mod in_place;
+mod inline;
 mod interrupted;
 mod launch;
 mod parked;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the inline engine, which is not there yet")
-)]
 mod pass_descriptor;
+mod passage;
 mod planting;
 mod recent;
 mod registry;
@@ -82,12 +81,14 @@ pub use address_space::Engine;
 pub use affinity::Pinning;
 pub use arch::Registers;
 pub use error::{Error, Kind, Operation, Result, Subject};
-pub use event::{Beginning, Counts, End, Event, Hit};
+pub use event::{Beginning, Counts, End, Event, GateKind, Hit};
 pub use handle::{Session, StopHandle, mappings, stop_pair};
 pub use identity::Identity;
 pub use ids::{Pid, SiteId, SpaceId, Tid, TraceeId};
+pub use inline::{BeginsLine, Conventions, NotInline, RoutineRequest, RoutineSite, SiteRole};
 pub use launch::{Launch, find_program};
-pub use session::{Children, Options};
+pub use passage::{Arrived, Begun, Exits, Passage, Standing, Step};
+pub use session::{Children, Gauge, Options};
 pub use site::{Refused, SiteRequest};
 pub use sys::Signal;
 pub use sys::procfs::Mapping;

@@ -85,6 +85,7 @@ impl<K: Kernel> Recipient<'_, K> {
     ///
     /// # Errors
     /// EEXIST where something is mapped in `range` already. The descriptor is closed all the same.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests look that closely"))]
     pub(crate) fn map(
         &mut self,
         descriptor: RemoteDescriptor,
@@ -109,6 +110,34 @@ impl<K: Kernel> Recipient<'_, K> {
         // A kernel before 4.17 takes the address for a wish.
         self.call(libc::SYS_munmap, [at.0, length, 0, 0, 0, 0])?;
         Err(Errno::EEXIST)
+    }
+
+    /// Maps `length` bytes of what `descriptor` stands for wherever there is room, no page of it yet, and closes it.
+    pub(crate) fn map_anywhere(&mut self, descriptor: RemoteDescriptor, length: u64) -> Answer<RemoteAddr> {
+        let protection = u64::from((libc::PROT_READ | libc::PROT_WRITE).cast_unsigned());
+        let flags = u64::from((libc::MAP_SHARED | libc::MAP_NORESERVE).cast_unsigned());
+        let arguments = [0, length, protection, flags, descriptor.argument(), 0];
+        let mapped = self.call(libc::SYS_mmap, arguments);
+        if !matches!(mapped, Err(Errno::ESRCH)) {
+            self.close(descriptor)?;
+        }
+        mapped.map(RemoteAddr)
+    }
+
+    /// Maps a part of what `descriptor` stands for, with its pages, over what is mapped at `at`, or anywhere.
+    pub(crate) fn map_part(
+        &mut self,
+        descriptor: RemoteDescriptor,
+        at: Option<RemoteAddr>,
+        offset: u64,
+        length: u64,
+    ) -> Answer<RemoteAddr> {
+        let protection = u64::from((libc::PROT_READ | libc::PROT_WRITE).cast_unsigned());
+        let fixed = if at.is_some() { libc::MAP_FIXED } else { 0 };
+        let flags = u64::from((libc::MAP_SHARED | libc::MAP_POPULATE | fixed).cast_unsigned());
+        let start = at.map_or(0, |at| at.0);
+        let arguments = [start, length, protection, flags, descriptor.argument(), offset];
+        self.call(libc::SYS_mmap, arguments).map(RemoteAddr)
     }
 
     /// Closes a descriptor that was given.

@@ -4,7 +4,7 @@
 
 use crate::addr::RemoteAddr;
 use crate::error::{Error, Operation, Result, Subject};
-use crate::event::Counts;
+use crate::event::{Counts, GateKind};
 use crate::ids::{Pid, SiteId, SpaceId, Tid, TraceeId};
 use crate::scratch::PAGE;
 use crate::session::Core;
@@ -181,10 +181,23 @@ impl<K: Kernel> Core<K> {
             code_pages: pages.len(),
             ..Counts::default()
         };
+        if space.inlined.blocks.is_some() {
+            counts.gate = Some(match space.inlined.gate {
+                Some(_) => GateKind::RssStat,
+                None => GateKind::Statm,
+            });
+        }
+        let missed = space
+            .inlined
+            .gate
+            .as_ref()
+            .and_then(|gate| gate.gate.missed().ok()?);
+        counts.gate_missed = missed.unwrap_or(0);
         for site in space.sites.all() {
             match site.way {
                 Way::Displaced(_) => counts.displaced += 1,
                 Way::InPlace => counts.in_place += 1,
+                Way::Inline => counts.inline += 1,
                 Way::Open | Way::Own => {}
             }
         }

@@ -21,6 +21,7 @@ use crate::decode::{Stop, decode};
 use crate::error::{Error, Operation, Result, Subject};
 use crate::event::{Event, Hit};
 use crate::ids::{Pid, SiteId, SpaceId, Tid};
+use crate::inline::Leaving;
 use crate::parked::Parked;
 use crate::recent::Recent;
 use crate::registry::Focus;
@@ -39,6 +40,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 pub struct Options {
     /// Which engine runs the instructions under the sites.
     pub engine: Engine,
+    /// What an inline engine reads in the process.
+    pub gauge: Gauge,
     /// Whether hot threads are bound to the tracer's processor.
     pub pinning: Pinning,
     /// What becomes of processes that the process makes.
@@ -55,6 +58,16 @@ pub enum Children {
     Followed,
 }
 
+/// What memory an inline engine reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gauge {
+    /// Resident pages.
+    #[default]
+    Resident,
+    /// Resident pages that no file backs.
+    Anonymous,
+}
+
 /// A session over some kernel, real or scripted.
 #[derive(Debug)]
 pub(crate) struct Core<K: Kernel> {
@@ -62,6 +75,7 @@ pub(crate) struct Core<K: Kernel> {
     /// The process that the session began with.
     pub(crate) process: Pid,
     pub(crate) children: Children,
+    pub(crate) gauge: Gauge,
     pub(crate) spaces: Spaces,
     /// What the last event is about, and the client's requests.
     pub(crate) focus: Focus,
@@ -110,6 +124,7 @@ impl<K: Kernel> Core<K> {
             kernel,
             process,
             children: options.children,
+            gauge: options.gauge,
             spaces: Spaces::new(options.engine),
             focus: Focus {
                 process,
@@ -310,11 +325,15 @@ impl<K: Kernel> Core<K> {
             Stop::Executed => self.act_on_exec(tid),
             // It was let go before this could be told (`in_place`).
             Stop::Exiting if self.parked.had_let_go(tid) => {
+                let space = self.space_of(tid);
+                self.end_block(id, space, role);
                 self.look_at(tid);
                 Ok((role == Role::Profiled).then_some(Event::ThreadEnding(id)))
             }
             Stop::Exiting => match role {
                 Role::Profiled => {
+                    let space = self.space_of(tid);
+                    self.end_block(id, space, role);
                     self.look_at(tid);
                     self.stand_at(tid);
                     Ok(Some(Event::ThreadEnding(id)))
@@ -325,7 +344,10 @@ impl<K: Kernel> Core<K> {
                 if role == Role::Profiled {
                     self.look_at(tid);
                 }
+                let space = self.space_of(tid);
+                self.end_block(id, space, role);
                 self.forget(tid);
+                self.count_threads(space);
                 // The leader's end is reported last, after all other threads are reaped (ptrace(2)): those that are known
                 // still have gone into an exec, whose process was killed before it was told of.
                 if tid == process.leader() {
@@ -375,9 +397,15 @@ impl<K: Kernel> Core<K> {
     }
 
     fn act_on_signal(&mut self, tid: Tid, signal: Signal) -> Answer<Option<Event>> {
+        if signal == Signal::SEGV && self.act_on_fault(tid)? {
+            return Ok(None);
+        }
         if signal == Signal::TRAP {
             let registers = self.kernel.registers(tid)?;
             let address = undo_breakpoint(registers.pc());
+            if let Some(event) = self.act_on_inline(tid, address)? {
+                return Ok(event);
+            }
             let sites = &self.spaces[self.space_of(tid)].sites;
             if let Some(site) = sites.at(address)
                 && (sites.get(site).only_we_stop_behind() || self.kernel.origin(tid)? == Origin::Breakpoint)
@@ -395,6 +423,14 @@ impl<K: Kernel> Core<K> {
         let way = match self.spaces[space].sites.get(site).way {
             Way::Open => {
                 self.kernel.set_pc(tid, address)?;
+                self.promote(tid, space)?;
+                if let Some(to) = self.spaces[space].inlined.stops.get(&address).copied() {
+                    self.spaces[space].stops += 1;
+                    self.kernel.set_pc(tid, to)?;
+                    self.keep_trap_setting(tid, Allowed::Calls)?;
+                    self.resume(tid, Go::On, Signal::NONE)?;
+                    return Ok(None);
+                }
                 self.spaces[space].way(&mut self.kernel, tid, site, &mut self.parked)?
             }
             known => known,
@@ -404,7 +440,7 @@ impl<K: Kernel> Core<K> {
                 self.kernel.set_pc(tid, slot)?;
                 Onward::Go(Signal::NONE)
             }
-            Way::InPlace | Way::Open => {
+            Way::InPlace | Way::Open | Way::Inline => {
                 self.kernel.set_pc(tid, address)?;
                 Onward::Over(site)
             }
@@ -427,10 +463,12 @@ impl<K: Kernel> Core<K> {
             self.go_onward(tid, onward)?;
             return Ok(None);
         }
+        let id = tracee.id;
         self.focus = Focus::of(tracee);
+        self.tell_block(id, space, Role::Profiled);
         self.current = Some((tid, onward));
         Ok(Some(Event::Hit(Hit {
-            thread: tracee.id,
+            thread: id,
             site,
             registers,
             threads,
@@ -441,6 +479,7 @@ impl<K: Kernel> Core<K> {
     pub(crate) fn deliver(&mut self, tid: Tid, signal: Signal) -> Answer<()> {
         self.call_again_at_ignored(tid, signal)?;
         self.leave_scratch(tid)?;
+        self.leave_copy(tid, Leaving::ForHandler)?;
         if signal == Signal::TRAP {
             return self.deliver_trap(tid);
         }

@@ -52,6 +52,8 @@ pub(crate) enum Way {
     InPlace,
     /// It has run: it is a breakpoint of the program's own, and the program gets its signal.
     Own,
+    /// In a copy of its routine, which counts it (`inline`).
+    Inline,
 }
 
 /// One planted site.

@@ -93,6 +93,7 @@ fn measure_here() -> Result<f64, String> {
             }
             Event::Ended(_) | Event::Over => break,
             Event::ThreadEnding(_)
+            | Event::Passed
             | Event::Stopped(_)
             | Event::Executed
             | Event::Began(_)

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::teller::{Readings, Teller};
 use super::tests::assert_same;
 use crate::plan::{Exit, InstanceId, Plan, SiteIndex};
-use crate::recorder::{Arrival, Concurrency, Recorder, StackKey, StackPointer, ThreadKey};
+use crate::recorder::{Arrival, Concurrency, Exits, Recorder, StackKey, StackPointer, ThreadKey};
 use crate::scripted::{At, Dice};
 use crate::units::Bytes;
 
@@ -211,6 +211,7 @@ impl Run {
                 true => Concurrency::Alone,
                 false => Concurrency::Shared,
             },
+            exits: Exits::AsPlanned,
         };
         let exit = self.plan.site(site).exit;
         if let Some(real) = real {

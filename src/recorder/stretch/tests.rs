@@ -383,6 +383,55 @@ fn a_jump_out_at_a_conditional_exit_ends_the_line() {
 }
 
 #[test]
+fn a_frame_at_a_conditional_exit_stays_open_where_its_end_will_be_told() {
+    let one = one(At::MayExit);
+    let mut pair = Pair::new(&one.plan);
+    let stays = Place {
+        latest: one.entry,
+        ..place(one.second, 500)
+    };
+    pair.pass(
+        1000,
+        &[(one.entry, 500), (one.second, 500)],
+        Stretch {
+            steps: &[(call(one.entry), 1), (within(one.entry, one.second), 1)],
+            begun: &[Begun {
+                entry_sp: StackPointer(500),
+                place: stays,
+            }],
+            ..NOTHING
+        },
+    );
+    pair.pass(
+        1010,
+        &[(one.third, 500), (one.second, 500)],
+        Stretch {
+            steps: &[
+                (within(one.second, one.third), 1),
+                (within(one.third, one.second), 1),
+            ],
+            resumed: Some(stays),
+            ..NOTHING
+        },
+    );
+    assert_eq!(pair.stretches.open_frames(THREAD, StackKey::THREAD).count(), 1);
+    let out = Step::Out {
+        previous: Some(one.second),
+        site: one.second,
+    };
+    pair.pass(
+        1010,
+        &[],
+        Stretch {
+            steps: &[(out, 1)],
+            ended: Some(StackPointer(500)),
+            ..NOTHING
+        },
+    );
+    assert_eq!(pair.finish(2000).function(one.f).increment, Change(10));
+}
+
+#[test]
 fn frames_at_conditional_exits_come_back_one_by_one() {
     let one = one(At::MayExit);
     let mut pair = Pair::new(&one.plan);

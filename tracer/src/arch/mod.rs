@@ -7,6 +7,7 @@ mod x86_64;
 pub use x86_64::Registers;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::{
-    BREAKPOINT, Limit, MAX_INSTRUCTION, NotRelocatable, Position, Relocated, SLOT_SIZE, SYSCALL_INSTRUCTION,
-    SteppingHazard, decode, landing_pad_length, relocate, stepping_hazard, undo_breakpoint,
+    Assembler, BREAKPOINT, Condition, Effects, Fixed, Free, Label, Limit, MAX_INSTRUCTION, NotRelocatable,
+    Position, Registers16, Relocated, SLOT_SIZE, STATUS_FLAGS, SYSCALL_INSTRUCTION, SteppingHazard, decode,
+    distance, effects, landing_pad_length, load_of_target, relocate, stepping_hazard, undo_breakpoint,
 };

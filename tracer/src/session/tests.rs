@@ -49,6 +49,7 @@ pub(crate) fn attached(scene: Scene, engine: Engine) -> Core<Scene> {
 fn attached_with(scene: Scene, engine: Engine, children: Children) -> Core<Scene> {
     let options = Options {
         engine,
+        gauge: Gauge::Resident,
         pinning: Pinning::Never,
         children,
     };
@@ -397,6 +398,7 @@ fn the_end_is_told_when_the_leader_ended_before_the_session_began() {
     scene.thread(Tid(101)).life = crate::sys::scripted::Life::Running;
     let options = Options {
         engine: Engine::InPlace,
+        gauge: Gauge::Resident,
         pinning: Pinning::Never,
         children: Children::RunFree,
     };

@@ -4,7 +4,7 @@
 
 use super::descriptors;
 use super::procfs::{self, Mapping, Seccomp, SignalSets, errno_of};
-use super::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
+use super::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, SignalInfo, WaitFor};
 use crate::addr::RemoteAddr;
 use crate::arch::Registers;
 use crate::ids::{Pid, Tid};
@@ -195,6 +195,28 @@ impl Kernel for Linux {
             (libc::SIGTRAP, TRAP_TRACE) => Origin::Step,
             _ => Origin::Other,
         })
+    }
+
+    fn signal_info(&mut self, tid: Tid) -> Answer<SignalInfo> {
+        let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
+        ptrace_fill(libc::PTRACE_GETSIGINFO, tid, 0, &mut info)?;
+        // SAFETY: PTRACE_GETSIGINFO fills the structure when it succeeds.
+        Ok(SignalInfo(unsafe { info.assume_init() }))
+    }
+
+    fn set_signal_info(&mut self, tid: Tid, info: &SignalInfo) -> Answer<()> {
+        ptrace_give(libc::PTRACE_SETSIGINFO, tid, 0, &info.0).map(drop)
+    }
+
+    fn stop_before(&mut self, tid: Tid, at: Option<RemoteAddr>) -> Answer<()> {
+        let register = |number: usize| (offset_of!(libc::user, u_debugreg) + number * 8) as u64;
+        // Intel SDM volume 3, 17.2.4: bit 0 of DR7 enables DR0, whose other bits 0 mean an instruction.
+        ptrace(libc::PTRACE_POKEUSER, tid, register(7), 0)?;
+        if let Some(at) = at {
+            ptrace(libc::PTRACE_POKEUSER, tid, register(0), at.0)?;
+            ptrace(libc::PTRACE_POKEUSER, tid, register(7), 1)?;
+        }
+        Ok(())
     }
 
     fn breakpoint_is_queued(&mut self, tid: Tid) -> Answer<bool> {

@@ -12,17 +12,9 @@ pub(crate) mod doorbell;
 pub(crate) mod linux;
 pub(crate) mod pin;
 pub(crate) mod procfs;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the inline engine, which is not there yet")
-)]
 pub(crate) mod rss_gate;
 #[cfg(test)]
 pub(crate) mod scripted;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the inline engine, which is not there yet")
-)]
 pub(crate) mod shared_memory;
 pub(crate) mod spawn;
 
@@ -78,6 +70,8 @@ pub struct Signal(pub i32);
 impl Signal {
     /// No signal.
     pub(crate) const NONE: Self = Self(0);
+    /// The one an access to memory raises that is not there.
+    pub(crate) const SEGV: Self = Self(libc::SIGSEGV);
     /// The one a breakpoint raises.
     pub(crate) const TRAP: Self = Self(libc::SIGTRAP);
 
@@ -100,6 +94,17 @@ pub(crate) enum Origin {
     Step,
     /// Anybody and anything else.
     Other,
+}
+
+/// What came with a signal.
+#[derive(Clone, Copy)]
+pub(crate) struct SignalInfo(pub(crate) libc::siginfo_t);
+
+impl std::fmt::Debug for SignalInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("SignalInfo");
+        shown.field("signal", &self.0.si_signo).finish_non_exhaustive()
+    }
 }
 
 /// What a thread is doing, as /proc tells it: a snapshot that may be old when it is read.
@@ -137,6 +142,12 @@ pub(crate) trait Kernel {
     fn set_pc(&mut self, tid: Tid, pc: RemoteAddr) -> Answer<()>;
     /// Who sent the signal of a signal-delivery-stop.
     fn origin(&mut self, tid: Tid) -> Answer<Origin>;
+    /// What came with the signal of a signal-delivery-stop.
+    fn signal_info(&mut self, tid: Tid) -> Answer<SignalInfo>;
+    /// Has what came with another signal come with that of this signal-delivery-stop.
+    fn set_signal_info(&mut self, tid: Tid, info: &SignalInfo) -> Answer<()>;
+    /// Has the processor stop a thread, and no other, before it runs the instruction at this address; or no more.
+    fn stop_before(&mut self, tid: Tid, at: Option<RemoteAddr>) -> Answer<()>;
     /// Whether the breakpoint signal is queued for the thread, not yet delivered.
     fn breakpoint_is_queued(&mut self, tid: Tid) -> Answer<bool>;
     /// The number that came with an event: a child's tid, a former tid.

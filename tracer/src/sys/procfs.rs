@@ -81,10 +81,6 @@ pub(crate) struct Sizes {
 
 impl Sizes {
     /// What /proc/PID/statm calls resident; `None` as long as a part is not known, or is nonsense.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the inline engine, which is not there yet")
-    )]
     pub(crate) fn resident(&self) -> Option<u64> {
         self.file?.checked_add(self.anonymous?)?.checked_add(self.shared?)
     }
@@ -276,10 +272,6 @@ pub(crate) fn pid_namespace(pid: Pid) -> Answer<PidNamespace> {
 }
 
 /// The parts of a process's memory.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the inline engine, which is not there yet")
-)]
 pub(crate) fn sizes(pid: Pid) -> Answer<Sizes> {
     with_status(pid.leader(), |status| Sizes {
         file: bytes_of(status, "RssFile"),

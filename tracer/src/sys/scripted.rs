@@ -32,7 +32,7 @@ pub(crate) use player::{Life, Player, registers};
 pub(crate) use scene::{Scene, ShadowStack, Sleepers};
 
 use super::procfs::{Mapping, Seccomp, SignalSets};
-use super::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor};
+use super::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, SignalInfo, WaitFor};
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::arch::Registers;
 use crate::decode::decode;
@@ -131,6 +131,21 @@ impl Kernel for Scene {
         self.enter();
         let answer = self.in_stop(tid).map(|t| t.origin);
         self.log(format!("origin({tid})"), answer)
+    }
+
+    fn signal_info(&mut self, tid: Tid) -> Answer<SignalInfo> {
+        self.enter();
+        self.log(format!("signal_info({tid})"), Err(Errno::ENOSYS))
+    }
+
+    fn set_signal_info(&mut self, tid: Tid, _: &SignalInfo) -> Answer<()> {
+        self.enter();
+        self.log(format!("set_signal_info({tid})"), Err(Errno::ENOSYS))
+    }
+
+    fn stop_before(&mut self, tid: Tid, at: Option<RemoteAddr>) -> Answer<()> {
+        self.enter();
+        self.log(format!("stop_before({tid}, {at:?})"), Err(Errno::ENOSYS))
     }
 
     fn breakpoint_is_queued(&mut self, tid: Tid) -> Answer<bool> {

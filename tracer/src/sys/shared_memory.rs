@@ -115,6 +115,7 @@ impl SharedMemory {
     ///
     /// # Panics
     /// They are not all inside.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests look that closely"))]
     pub(crate) fn bytes(&self, range: Range<usize>) -> Vec<u8> {
         assert!(
             range.start <= range.end && range.end <= self.length,

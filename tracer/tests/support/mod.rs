@@ -9,8 +9,8 @@
 )]
 
 use lineprof_tracer::{
-    Children, Engine, Event, Launch, Options, Pid, Pinning, RemoteAddr, Session, SignalMask, SiteRequest,
-    StopHandle, Tid, code, stop_pair,
+    Children, Engine, Event, Gauge, Launch, Options, Pid, Pinning, RemoteAddr, Session, SignalMask,
+    SiteRequest, StopHandle, Tid, code, stop_pair,
 };
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use std::collections::BTreeMap;
@@ -183,6 +183,7 @@ impl Program {
 pub(crate) fn options(engine: Engine) -> Options {
     Options {
         engine,
+        gauge: Gauge::Resident,
         pinning: Pinning::WhileHot,
         children: Children::RunFree,
     }
@@ -218,7 +219,7 @@ pub(crate) fn run(session: &mut Session) -> Profile {
                 *profile.sites.entry(hit.site.index()).or_default() += 1;
             }
             Event::ThreadEnding(_) => profile.endings += 1,
-            Event::Stopped(_) | Event::Began(_) => {}
+            Event::Passed | Event::Stopped(_) | Event::Began(_) => {}
             last @ (Event::Ended(_) | Event::Executed | Event::Over | Event::StopRequested) => {
                 profile.last = Some(last);
                 return profile;

@@ -67,7 +67,7 @@ fn named_by(instruction: &iced_x86::Instruction) -> Option<Named> {
     })
 }
 
-fn flow_of(instruction: &iced_x86::Instruction) -> Flow {
+pub(super) fn flow_of(instruction: &iced_x86::Instruction) -> Flow {
     let target = || CodeOffset(instruction.near_branch_target().cast_signed());
     match instruction.flow_control() {
         FlowControl::Next | FlowControl::XbeginXabortXend => Flow::Next,

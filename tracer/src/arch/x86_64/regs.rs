@@ -46,6 +46,15 @@ impl Registers {
             .all(|number| self.dwarf(number) == other.dwarf(number))
     }
 
+    /// The base of what is addressed by `gs`; 0 in a program that does not use it.
+    pub(crate) fn gs_base(&self) -> u64 {
+        self.0.gs_base
+    }
+
+    pub(crate) fn set_gs_base(&mut self, base: u64) {
+        self.0.gs_base = base;
+    }
+
     pub(crate) fn set_pc(&mut self, pc: RemoteAddr) {
         self.0.rip = pc.0;
     }

@@ -22,6 +22,7 @@ fn play_all(core: &mut Core<Scene>) -> Vec<(Pid, Event)> {
             Event::Ended(_) | Event::Executed => processes -= 1,
             Event::Hit(_)
             | Event::ThreadEnding(_)
+            | Event::Passed
             | Event::Stopped(_)
             | Event::StopRequested
             | Event::Over => {}

@@ -1,0 +1,317 @@
+//! The memory that is shared with the process, by its meaning: threads' blocks, the trail, counters, records.
+//!
+//! Must not know: stops, registers. The process may have written anything there: every number that is used is checked.
+
+use super::copy::Numbers;
+use super::trail::{self, Trail};
+use crate::addr::RemoteAddr;
+use crate::agent::layout::{
+    BLOCKS, COUNTERS, Control, DESCRIPTORS, DESCRIPTORS_SIZE, DIRTY, Descriptor, FOLDED, HEADER, Header,
+    PAGE, RECORDS, RECORDS_SIZE, ROUTINES, Record, SHARED_SIZE, STACK, STACK_SIZE, TOUCHED, TRAIL,
+    TRAIL_SIZE, UNTOLD, block_at,
+};
+use crate::ids::TraceeId;
+use crate::passage::{Begun, Passage};
+use crate::sys::Answer;
+use crate::sys::shared_memory::SharedMemory;
+use nix::errno::Errno;
+use std::mem::offset_of;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering;
+
+const RECORD: u64 = size_of::<Record>() as u64;
+
+/// A block, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Slot(pub(crate) u32);
+
+/// What is shared with one process.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    memory: SharedMemory,
+    /// Where the process has it.
+    at: RemoteAddr,
+    owners: Vec<Option<TraceeId>>,
+    trails: Vec<Trail>,
+    /// Descriptors and routines that are written.
+    written: (usize, usize),
+}
+
+impl Blocks {
+    /// Memory that the process has yet to map.
+    pub(crate) fn new() -> Answer<Self> {
+        Ok(Self {
+            memory: SharedMemory::new(usize::try_from(SHARED_SIZE).or(Err(Errno::EFBIG))?)?,
+            at: RemoteAddr(0),
+            owners: vec![None; BLOCKS as usize],
+            trails: vec![Trail::default(); BLOCKS as usize],
+            written: (0, 0),
+        })
+    }
+
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.memory.descriptor()
+    }
+
+    /// The process has it there.
+    pub(crate) fn mapped_at(&mut self, at: RemoteAddr) {
+        self.at = at;
+    }
+
+    /// Where the process has all of it.
+    pub(crate) fn base(&self) -> RemoteAddr {
+        self.at
+    }
+
+    /// Where the process has block `slot`.
+    pub(crate) fn address(&self, slot: Slot) -> RemoteAddr {
+        self.at.plus(block_at(u64::from(slot.0)))
+    }
+
+    pub(crate) fn set_control(&self, field: usize, value: u64) {
+        self.memory.u64_at(field).store(value, Ordering::SeqCst);
+    }
+
+    pub(crate) fn control(&self, field: usize) -> u64 {
+        self.memory.u64_at(field).load(Ordering::SeqCst)
+    }
+
+    fn word(&self, slot: Slot, offset: u64) -> &std::sync::atomic::AtomicU64 {
+        self.memory
+            .u64_at((block_at(u64::from(slot.0)) + offset) as usize)
+    }
+
+    fn get(&self, slot: Slot, offset: u64) -> u64 {
+        self.word(slot, offset).load(Ordering::SeqCst)
+    }
+
+    fn set(&self, slot: Slot, offset: u64, value: u64) {
+        self.word(slot, offset).store(value, Ordering::SeqCst);
+    }
+
+    pub(crate) fn header(&self, slot: Slot, field: usize) -> u64 {
+        self.get(slot, HEADER + field as u64)
+    }
+
+    pub(crate) fn set_header(&self, slot: Slot, field: usize, value: u64) {
+        self.set(slot, HEADER + field as u64, value);
+    }
+
+    /// A block for `thread`; `None` when all are taken.
+    pub(crate) fn take(&mut self, thread: TraceeId, memory: u64, gates: u32) -> Option<Slot> {
+        let free = self.owners.iter().position(Option::is_none)?;
+        let slot = Slot(u32::try_from(free).ok()?);
+        self.owners[free] = Some(thread);
+        self.trails[free] = Trail::default();
+        let gated = slot.0 < gates;
+        let base = self.address(slot).0;
+        let first = base + RECORDS;
+        self.set(slot, RECORDS + offset_of!(Record, entry_sp) as u64, u64::MAX);
+        self.set(slot, RECORDS + offset_of!(Record, call_sp) as u64, 0);
+        for (field, value) in [
+            (offset_of!(Header, this), base),
+            (offset_of!(Header, control), self.at.0),
+            (offset_of!(Header, frame), first),
+            (offset_of!(Header, top_sp), u64::MAX),
+            (offset_of!(Header, limit), first + PAGE - 2 * RECORD),
+            (offset_of!(Header, agent_stack), base + STACK + STACK_SIZE),
+            (offset_of!(Header, busy), 0),
+            (offset_of!(Header, memory), memory),
+            (offset_of!(Header, told), 0),
+            (offset_of!(Header, gated), u64::from(gated)),
+        ] {
+            self.set_header(slot, field, value);
+        }
+        if !gated {
+            self.set(slot, DIRTY, 1);
+        }
+        Some(slot)
+    }
+
+    /// The block of a thread.
+    pub(crate) fn of(&self, thread: TraceeId) -> Option<Slot> {
+        let found = self.owners.iter().position(|owner| *owner == Some(thread))?;
+        u32::try_from(found).ok().map(Slot)
+    }
+
+    /// The thread is gone.
+    pub(crate) fn give_back(&mut self, slot: Slot) {
+        self.owners[slot.0 as usize] = None;
+    }
+
+    /// Blocks in use, with their threads.
+    pub(crate) fn in_use(&self) -> Vec<(Slot, TraceeId)> {
+        let owners = self.owners.iter().zip(0..);
+        owners
+            .filter_map(|(owner, slot)| owner.map(|thread| (Slot(slot), thread)))
+            .collect()
+    }
+
+    /// Writes what is static of routines that were added.
+    pub(crate) fn publish(&mut self, numbers: &Numbers) -> Answer<()> {
+        let size = size_of::<Descriptor>();
+        if numbers.descriptors.len() * size > DESCRIPTORS_SIZE as usize {
+            return Err(Errno::ENOMEM);
+        }
+        let (descriptors, routines) = self.written;
+        for (descriptor, number) in numbers.descriptors.iter().zip(0..).skip(descriptors) {
+            let at = DESCRIPTORS as usize + number * size;
+            let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+            for (offset, word) in [
+                (offset_of!(Descriptor, again), descriptor.again),
+                (offset_of!(Descriptor, done), descriptor.done),
+                (
+                    offset_of!(Descriptor, kind),
+                    pair(descriptor.kind, descriptor.counter),
+                ),
+                (
+                    offset_of!(Descriptor, site),
+                    pair(descriptor.site, descriptor.previous),
+                ),
+                (
+                    offset_of!(Descriptor, routine),
+                    pair(descriptor.routine, descriptor.flags),
+                ),
+                (offset_of!(Descriptor, depth), descriptor.depth.cast_unsigned()),
+            ] {
+                self.memory.u64_at(at + offset).store(word, Ordering::Relaxed);
+            }
+        }
+        for ((first, end), number) in numbers.routines.iter().zip(0..).skip(routines) {
+            let word = u64::from(*first) | u64::from(*end) << 32;
+            self.memory
+                .u64_at(ROUTINES as usize + number * 8)
+                .store(word, Ordering::Relaxed);
+        }
+        self.written = (numbers.descriptors.len(), numbers.routines.len());
+        self.set_control(offset_of!(Control, routines), numbers.routines.len() as u64);
+        Ok(())
+    }
+
+    /// The pages of a block that its thread touches, as offsets; those of counters below `counters`.
+    pub(crate) fn pages(counters: usize, routines: usize) -> Vec<u64> {
+        let counted = |bytes: usize| (bytes as u64).next_multiple_of(PAGE).max(PAGE);
+        let ranges = [
+            (0, RECORDS + PAGE),
+            (TRAIL, TRAIL_SIZE),
+            (TOUCHED, counted(routines)),
+            (COUNTERS, counted(counters * 8)),
+            (FOLDED, counted(counters * 8)),
+            (STACK, STACK_SIZE),
+        ];
+        let of = |(start, size): (u64, u64)| (start..start + size).step_by(PAGE as usize);
+        ranges.into_iter().flat_map(of).collect()
+    }
+
+    /// The pages of what is static that the agent touches, as offsets from the start of all.
+    pub(crate) fn static_pages(numbers: &Numbers) -> Vec<u64> {
+        let descriptors = numbers.descriptors.len() * size_of::<Descriptor>();
+        let ranges = [
+            (0, PAGE),
+            (ROUTINES, numbers.routines.len() as u64 * 8),
+            (DESCRIPTORS, descriptors as u64),
+        ];
+        let of = |(start, size): (u64, u64)| (start..start + size).step_by(PAGE as usize);
+        ranges.into_iter().flat_map(of).collect()
+    }
+
+    /// Takes what a thread has told.
+    pub(crate) fn drain(&mut self, slot: Slot, numbers: &Numbers, into: &mut Vec<Passage>) {
+        let Some(thread) = self.owners[slot.0 as usize] else {
+            return;
+        };
+        let written = self.header(slot, offset_of!(Header, written));
+        let taken = self.header(slot, offset_of!(Header, taken));
+        // More than fits was not written by the agent.
+        let from = taken.max(written.saturating_sub(TRAIL_SIZE / 8));
+        let words: Vec<u64> = (from..written)
+            .map(|number| self.get(slot, TRAIL + number * 8 % TRAIL_SIZE))
+            .collect();
+        self.set_header(slot, offset_of!(Header, taken), written);
+        let trail = &mut self.trails[slot.0 as usize];
+        trail.push(words.into_iter());
+        trail.take(thread, numbers, into);
+    }
+
+    fn record(&self, slot: Slot, number: u64, field: usize) -> u64 {
+        self.get(slot, RECORDS + number * RECORD + field as u64)
+    }
+
+    /// How many frames a thread has.
+    pub(crate) fn depth(&self, slot: Slot) -> u64 {
+        let frame = self.header(slot, offset_of!(Header, frame));
+        let first = self.address(slot).0 + RECORDS;
+        frame.saturating_sub(first).min(RECORDS_SIZE - RECORD) / RECORD
+    }
+
+    /// The innermost frame stands at this call from now on.
+    pub(crate) fn stands_at(&self, slot: Slot, call_point: u64, sp: u64) {
+        let depth = self.depth(slot);
+        if depth > 0 {
+            let at = RECORDS + depth * RECORD;
+            self.set(slot, at + offset_of!(Record, call_point) as u64, call_point);
+            self.set(slot, at + offset_of!(Record, call_sp) as u64, sp);
+        }
+    }
+
+    /// What a stopped thread has done since it was told of last; it is told of by this.
+    ///
+    /// *State*: the thread is stopped and not in the agent, or has ended.
+    pub(crate) fn since_told(&mut self, slot: Slot, numbers: &Numbers, into: &mut Vec<Passage>) {
+        self.drain(slot, numbers, into);
+        let Some(thread) = self.owners[slot.0 as usize] else {
+            return;
+        };
+        let depth = self.depth(slot);
+        let told = self.header(slot, offset_of!(Header, told));
+        let is_told =
+            |number: u64| (self.record(slot, number, offset_of!(Record, routine)) >> 32) as u32 != UNTOLD;
+        let known = (1..=depth).rev().find(|number| is_told(*number)).unwrap_or(0);
+        let stands = |number: u64| {
+            let routine = self.record(slot, number, offset_of!(Record, routine)) & 0xFFFF_FFFF;
+            let place = self.record(slot, number, offset_of!(Record, call_point));
+            let sp = self.record(slot, number, offset_of!(Record, call_sp));
+            trail::standing(routine, place, sp, numbers)
+        };
+        let ended = (told > known).then(|| self.record(slot, known + 1, offset_of!(Record, told_sp)));
+        let mut begun = Vec::new();
+        for number in known + 1..=depth {
+            if let Some(stands) = stands(number) {
+                begun.push(Begun {
+                    entry_sp: RemoteAddr(self.record(slot, number, offset_of!(Record, entry_sp))),
+                    stands,
+                });
+            }
+        }
+        let mut steps = Vec::new();
+        for (step, number) in numbers.steps.iter().zip(0..) {
+            let now = self.get(slot, COUNTERS + number * 8);
+            let before = self.get(slot, FOLDED + number * 8);
+            if now != before {
+                steps.push((*step, now.wrapping_sub(before)));
+                self.set(slot, FOLDED + number * 8, now);
+            }
+        }
+        for number in known + 1..=depth {
+            let at = RECORDS + number * RECORD;
+            let routine = self.record(slot, number, offset_of!(Record, routine)) & 0xFFFF_FFFF;
+            self.set(slot, at + offset_of!(Record, routine) as u64, routine | 1 << 32);
+        }
+        for number in known.max(1)..=depth {
+            let at = RECORDS + number * RECORD;
+            let entry_sp = self.record(slot, number, offset_of!(Record, entry_sp));
+            self.set(slot, at + offset_of!(Record, told_sp) as u64, entry_sp);
+        }
+        self.set_header(slot, offset_of!(Header, told), depth);
+        into.push(Passage {
+            thread,
+            memory: self.header(slot, offset_of!(Header, memory)),
+            shared: self.control(offset_of!(Control, threads)) > 1,
+            ended: ended.map(RemoteAddr),
+            resumed: if known > 0 { stands(known) } else { None },
+            begun,
+            steps,
+            arrived: None,
+        });
+    }
+}

@@ -1,0 +1,65 @@
+//! The way out of the copies, for all threads of a process.
+//!
+//! Must not know: why.
+//!
+//! ```text
+//! hold every thread that runs ─► the original's bytes ─► each to where it would be ─► all they did is told of
+//! ```
+//! The copies stay mapped, and the blocks: a thread that sleeps in the kernel comes back behind a call of the original,
+//! and one that was in the agent leaves by itself. Nobody enters any more.
+
+use super::signals::Leaving;
+use crate::ids::{SpaceId, Tid};
+use crate::session::Core;
+use crate::sys::{Answer, Go, Kernel, Signal, gone_is_fine};
+use nix::errno::Errno;
+
+impl<K: Kernel> Core<K> {
+    /// Ends the inline engine's part in the process in focus; what its threads have done is there to be taken.
+    pub(crate) fn end_inline(&mut self) -> Answer<()> {
+        let space = self.focus.space;
+        if self.spaces[space].inlined.blocks.is_none() {
+            return Ok(());
+        }
+        let stands = self.current.map(|(tid, _)| tid);
+        let mut held = std::mem::take(&mut self.held);
+        let left = match self.hold_others(stands.unwrap_or(Tid(0)), &mut held) {
+            Ok(()) => self.leave_all(space, stands, &held),
+            Err(errno) => Err(errno),
+        };
+        for other in held.drain(..) {
+            if !self.parked.holds(other) {
+                gone_is_fine(self.resume(other, Go::On, Signal::NONE))?;
+            }
+        }
+        self.held = held;
+        gone_is_fine(left)
+    }
+
+    fn leave_all(&mut self, space: SpaceId, stands: Option<Tid>, held: &[Tid]) -> Answer<()> {
+        if let Some(by) = self.any_thread() {
+            match self.spaces[space].inlined.restore(&mut self.kernel, by) {
+                Ok(left) if left.is_empty() => {}
+                Ok(left) => tracing::warn!(patches = left.len(), "not restored yet"),
+                Err(Errno::ESRCH) => return Err(Errno::ESRCH),
+                Err(errno) => return Err(errno),
+            }
+        }
+        for tid in stands.iter().chain(held) {
+            gone_is_fine(self.leave_copy(*tid, Leaving::ForGood))?;
+            gone_is_fine(self.forget_block(*tid, space))?;
+        }
+        let blocks = self.spaces[space].inlined.blocks.as_ref();
+        for (_, thread) in blocks.map(super::blocks::Blocks::in_use).unwrap_or_default() {
+            let role = self
+                .tracees
+                .get(&thread.tid)
+                .filter(|t| t.id == thread)
+                .map(|t| t.role);
+            if let Some(role) = role {
+                self.tell_block(thread, space, role);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,454 @@
+//! The moment at which routines become copies: a thread has come to the first of their breakpoints.
+//!
+//! Must not know: how the copies are written.
+//!
+//! ```text
+//! hold every thread that runs ─► read the routines ─► map memory ─► write copies, then doors ─► a block for each thread
+//! ```
+//! A thread that sleeps in the kernel is not woken for it. It comes back behind a call, which is a door; and it meets
+//! the copy without a block, faults at its first access, and gets one then (`threads`).
+
+use super::blocks::Blocks;
+use super::copy;
+use super::doors::{self, Door, Doors, LONG, Past};
+use super::routine::{NotInline, Routine, RoutineRequest};
+use super::space::{Gate, Inline, Inlined, Patch, Region};
+use crate::addr::{RemoteAddr, RemoteRange};
+use crate::address_space::{Engine, may_inject};
+use crate::agent::layout::{BLOCKS, Control, PAGE, RESIDENT, SHARED_SIZE};
+use crate::agent::{self};
+use crate::arch::{BREAKPOINT, distance};
+use crate::ids::{SpaceId, Tid};
+use crate::pass_descriptor::Recipient;
+use crate::scratch;
+use crate::session::{Core, Gauge};
+use crate::site::{SiteTable, Way};
+use crate::sys::rss_gate::RssGate;
+use crate::sys::{Answer, Go, Kernel, Signal, gone_is_fine, procfs};
+use nix::errno::Errno;
+use std::mem::offset_of;
+
+/// Slots of the gate: threads beyond these read their memory at each event.
+const GATED: u32 = 16;
+
+impl<K: Kernel> Core<K> {
+    /// Copies the routines that wait, where that is possible.
+    ///
+    /// *State*: `tid` is in the signal-delivery-stop of a hit, with its pc at the site.
+    pub(crate) fn promote(&mut self, tid: Tid, space: SpaceId) -> Answer<()> {
+        let engine = self.spaces[space].engine;
+        if self.spaces[space].inlined.waiting.is_empty() || engine != Engine::Inline {
+            return Ok(());
+        }
+        let waiting = std::mem::take(&mut self.spaces[space].inlined.waiting);
+        let possible = may_inject(&mut self.kernel, tid)?
+            && !self.kernel.has_shadow_stack(tid)?
+            && self.kernel.registers(tid)?.gs_base() == 0;
+        if !possible {
+            let refused = waiting
+                .into_iter()
+                .map(|request| (request, NotInline::OutOfReach));
+            self.spaces[space].inlined.refused.extend(refused);
+            return Ok(());
+        }
+        let mut held = std::mem::take(&mut self.held);
+        let promoted = match self.hold_others(tid, &mut held) {
+            Ok(()) => self.promote_held(tid, space, waiting, &held),
+            Err(errno) => Err(errno),
+        };
+        for other in held.drain(..) {
+            if !self.parked.holds(other) {
+                gone_is_fine(self.resume(other, Go::On, Signal::NONE))?;
+            }
+        }
+        self.held = held;
+        promoted
+    }
+
+    fn promote_held(
+        &mut self,
+        tid: Tid,
+        space: SpaceId,
+        waiting: Vec<RoutineRequest>,
+        held: &[Tid],
+    ) -> Answer<()> {
+        let process = self.tracees.get(&tid).map_or(self.process, |t| t.process);
+        let before = procfs::sizes(process)?;
+        let past = match self.fate {
+            crate::sys::Seize::DiesWithTracer => Past::None,
+            crate::sys::Seize::Outlives => Past::Some,
+        };
+        let mut routines = Vec::new();
+        for request in waiting {
+            match self.read_routine(tid, space, request.clone()) {
+                Ok(routine) => {
+                    let doors = doors::plan(&routine, past);
+                    routines.push((routine, doors));
+                }
+                Err(reason) => self.spaces[space].inlined.refused.push((request, reason)),
+            }
+        }
+        if routines.is_empty() {
+            return Ok(());
+        }
+        let is_first = self.spaces[space].inlined.blocks.is_none();
+        if is_first {
+            match self.set_up(tid, space, process) {
+                Ok(()) => {}
+                Err(Errno::ESRCH) => return Err(Errno::ESRCH),
+                Err(errno) => {
+                    tracing::debug!(%errno, "no memory for the inline engine");
+                    let refused = routines
+                        .into_iter()
+                        .map(|(routine, _)| (routine.request, NotInline::OutOfReach));
+                    self.spaces[space].inlined.refused.extend(refused);
+                    return Ok(());
+                }
+            }
+        }
+        let threads: Vec<Tid> = std::iter::once(tid).chain(held.iter().copied()).collect();
+        let doors = self.write_copies(tid, space, routines)?;
+        self.step_out(&threads, space, doors)?;
+        for patch in &self.spaces[space].inlined.patches {
+            self.kernel.write_memory(tid, patch.at, &patch.patched)?;
+        }
+        self.settle_memory(tid, space, process, before)?;
+        for thread in threads {
+            gone_is_fine(self.give_block(thread, space))?;
+        }
+        self.count_threads(space);
+        Ok(())
+    }
+
+    fn read_routine(
+        &mut self,
+        tid: Tid,
+        space: SpaceId,
+        request: RoutineRequest,
+    ) -> Result<Routine, NotInline> {
+        let sites = &self.spaces[space].sites;
+        let inlined = &self.spaces[space].inlined;
+        let kernel = &mut self.kernel;
+        let read = |at: RemoteAddr, bytes: &mut [u8]| {
+            let whole = kernel.read_memory(tid, at, bytes) == Ok(bytes.len());
+            sites.mask(at, bytes);
+            inlined.mask(at, bytes);
+            whole
+        };
+        let unplanted = request
+            .sites
+            .iter()
+            .any(|site| sites.get(site.site).way != Way::Open);
+        if unplanted {
+            return Err(NotInline::SitesMissing);
+        }
+        Routine::decode(request, |site| sites.get(site).address, read)
+    }
+
+    /// Shared memory and, where it can be had, a gate.
+    fn set_up(&mut self, tid: Tid, space: SpaceId, process: crate::ids::Pid) -> Answer<()> {
+        let mut blocks = Blocks::new()?;
+        let mut caller = self.spaces[space].caller.clone();
+        let mut recipient = Recipient {
+            kernel: &mut self.kernel,
+            caller: &mut caller,
+            tid,
+            parked: &mut self.parked,
+        };
+        let shared = recipient.give(blocks.descriptor())?;
+        let base = recipient.map_anywhere(shared, SHARED_SIZE)?;
+        blocks.mapped_at(base);
+        blocks.set_control(offset_of!(Control, gauge), self.gauge.number());
+        blocks.set_control(offset_of!(Control, statm), u64::MAX);
+        let gate = match (self.gauge, RssGate::open(GATED)) {
+            (_, Ok(gate)) => self.pass_gate(tid, space, process, gate, &blocks)?,
+            (_, Err(refused)) => {
+                tracing::debug!(%refused, "no gate");
+                None
+            }
+        };
+        if let Some(gate) = &gate {
+            blocks.set_control(offset_of!(Control, gate), gate.at.0);
+            blocks.set_control(offset_of!(Control, gate_sizes), RssGate::SIZES);
+        }
+        let inlined = &mut self.spaces[space].inlined;
+        inlined.blocks = Some(blocks);
+        inlined.gate = gate;
+        Ok(())
+    }
+
+    /// Maps the gate's pages into the blocks; `None` where it cannot be made to work.
+    fn pass_gate(
+        &mut self,
+        tid: Tid,
+        space: SpaceId,
+        process: crate::ids::Pid,
+        gate: RssGate,
+        blocks: &Blocks,
+    ) -> Answer<Option<Gate>> {
+        gate.learn_from(process)?;
+        let mut caller = self.spaces[space].caller.clone();
+        let mut recipient = Recipient {
+            kernel: &mut self.kernel,
+            caller: &mut caller,
+            tid,
+            parked: &mut self.parked,
+        };
+        let descriptor = recipient.give(gate.map())?;
+        // The first of these mappings changes the memory: so it is learned.
+        let at = recipient.map_part(descriptor, None, 0, PAGE)?;
+        for slot in 0..GATED {
+            let page = blocks.address(super::blocks::Slot(slot));
+            recipient.map_part(descriptor, Some(page), PAGE * (1 + u64::from(slot)), PAGE)?;
+        }
+        recipient.close(descriptor)?;
+        if gate.learned().is_none() {
+            return Ok(None);
+        }
+        gate.set_slots_in_use(GATED);
+        Ok(Some(Gate {
+            gate,
+            at,
+            slots: GATED,
+        }))
+    }
+
+    /// Writes the copies, and plans what is put over the original: which of the patches are new.
+    fn write_copies(
+        &mut self,
+        tid: Tid,
+        space: SpaceId,
+        routines: Vec<(Routine, Doors)>,
+    ) -> Answer<std::ops::RangeFrom<usize>> {
+        let ranges = routines.iter().flat_map(|(routine, _)| &routine.request.ranges);
+        let start = ranges
+            .clone()
+            .map(|range| range.start)
+            .min()
+            .unwrap_or(RemoteAddr(0));
+        let end = ranges.map(|range| range.end).max().unwrap_or(RemoteAddr(0));
+        let code = RemoteRange { start, end };
+        let mappings = self.kernel.mappings(tid)?;
+        let mut caller = self.spaces[space].caller.clone();
+        let mut numbers = std::mem::take(&mut self.spaces[space].inlined.numbers);
+        let mut written = None;
+        // The length is known only when it is written, and says where there is room.
+        let guess = scratch::places(&mappings, code, PAGE)
+            .first()
+            .copied()
+            .unwrap_or(start);
+        let mut trial = numbers.clone();
+        let length =
+            copy::write(guess, agent::IMAGE, &routines, &mut trial).map_or(0, |w| w.bytes.len() as u64);
+        let size = (length + PAGE).next_multiple_of(PAGE);
+        for place in scratch::places(&mappings, code, size) {
+            let mapped = crate::address_space::map_executable(
+                &mut caller,
+                &mut self.kernel,
+                tid,
+                place,
+                size,
+                &mut self.parked,
+            );
+            match mapped {
+                Ok(at) => {
+                    written = copy::write(at, agent::IMAGE, &routines, &mut numbers).map(|w| (at, w));
+                    break;
+                }
+                Err(Errno::ESRCH) => return Err(Errno::ESRCH),
+                Err(errno) => tracing::debug!(%place, %errno, "no region here"),
+            }
+        }
+        let Some((at, written)) = written else {
+            let inlined = &mut self.spaces[space].inlined;
+            inlined.numbers = numbers;
+            let refused = routines
+                .into_iter()
+                .map(|(routine, _)| (routine.request, NotInline::OutOfReach));
+            inlined.refused.extend(refused);
+            return Ok(inlined.patches.len()..);
+        };
+        self.kernel.write_memory(tid, at, &written.bytes)?;
+        let space = &mut self.spaces[space];
+        space.caller = caller;
+        let inlined = &mut space.inlined;
+        inlined.numbers = numbers;
+        if let Some(blocks) = &mut inlined.blocks {
+            blocks.publish(&inlined.numbers)?;
+        }
+        let first = inlined.patches.len();
+        let range = RemoteRange {
+            start: at,
+            end: at.plus(size),
+        };
+        inlined.regions.push(Region {
+            range,
+            places: written.places,
+        });
+        for ((routine, doors), ins) in routines.into_iter().zip(written.routines) {
+            match ins {
+                Ok(ins) => {
+                    plant_doors(inlined, &mut space.sites, &routine, &doors, &ins)?;
+                    inlined.doors.extend(ins.doors.keys());
+                    inlined.behind.extend(ins.behind);
+                    inlined.routines.push(routine);
+                }
+                Err(reason) => inlined.refused.push((routine.request, reason)),
+            }
+        }
+        Ok(first..)
+    }
+
+    /// Has threads that stand within a place that is going to be overwritten run on behind it, an instruction at a time.
+    fn step_out(&mut self, threads: &[Tid], space: SpaceId, new: std::ops::RangeFrom<usize>) -> Answer<()> {
+        let within = |inlined: &Inlined, pc: RemoteAddr| {
+            let inside = |patch: &Patch| patch.at < pc && pc.0 < patch.at.0 + patch.patched.len() as u64;
+            inlined.patches[new.clone()].iter().any(inside)
+        };
+        for tid in threads {
+            let pc = self.kernel.registers(*tid)?.pc();
+            if within(&self.spaces[space].inlined, pc) {
+                gone_is_fine(self.run_while(*tid, |inlined, pc| within(inlined, pc)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Touches every page that the agent will, and takes note of how much memory all of this is.
+    fn settle_memory(
+        &mut self,
+        tid: Tid,
+        space: SpaceId,
+        process: crate::ids::Pid,
+        before: procfs::Sizes,
+    ) -> Answer<()> {
+        let Some(pages) = self.spaces[space].inlined.blocks.as_ref().map(|blocks| {
+            let numbers = &self.spaces[space].inlined.numbers;
+            let base = blocks.base();
+            let mut pages: Vec<RemoteAddr> = Blocks::static_pages(numbers)
+                .into_iter()
+                .map(|page| base.plus(page))
+                .collect();
+            for (slot, _) in blocks.in_use() {
+                let block = blocks.address(slot);
+                let own = Blocks::pages(numbers.steps.len(), numbers.routines.len());
+                pages.extend(own.into_iter().map(|page| block.plus(page)));
+            }
+            pages
+        }) else {
+            return Ok(());
+        };
+        for page in pages {
+            touch(&mut self.kernel, tid, page)?;
+        }
+        let after = procfs::sizes(process)?;
+        let grown = match self.gauge {
+            Gauge::Resident => after.resident().zip(before.resident()),
+            Gauge::Anonymous => after.anonymous.zip(before.anonymous),
+        };
+        let inlined = &mut self.spaces[space].inlined;
+        if let (Some((after, before)), Some(blocks)) = (grown, &inlined.blocks) {
+            let own = blocks.control(offset_of!(Control, own_pages));
+            let grown = after.saturating_sub(before) / PAGE;
+            blocks.set_control(offset_of!(Control, own_pages), own + grown);
+        }
+        if let Some(gate) = &inlined.gate {
+            gate.gate.seed(&procfs::sizes(process)?);
+        }
+        Ok(())
+    }
+}
+
+/// Has a page of the process's mapped for it, as if it had been written to.
+pub(super) fn touch<K: Kernel>(kernel: &mut K, tid: Tid, page: RemoteAddr) -> Answer<()> {
+    let mut byte = [0];
+    kernel.read_memory(tid, page, &mut byte)?;
+    kernel.write_memory(tid, page, &byte)
+}
+
+/// Plans the bytes of a routine's doors, and where its breakpoints lead.
+fn plant_doors(
+    inlined: &mut Inlined,
+    sites: &mut SiteTable,
+    routine: &Routine,
+    doors: &Doors,
+    ins: &copy::Ins,
+) -> Answer<()> {
+    let original = |at: RemoteAddr, length: u64| -> Vec<u8> {
+        let byte = |at: u64| {
+            let (start, instruction) = routine.instructions.range(..=RemoteAddr(at)).next_back()?;
+            instruction.bytes.get((at - start.0) as usize).copied()
+        };
+        (at.0..at.0 + length).filter_map(byte).collect()
+    };
+    let jump = |from: RemoteAddr, to: RemoteAddr| -> Answer<Vec<u8>> {
+        let distance = distance(from.plus(LONG), to).or(Err(Errno::ERANGE))?;
+        Ok([&[0xE9], distance.to_le_bytes().as_slice()].concat())
+    };
+    let mut patches = Vec::new();
+    for (at, door) in &doors.doors {
+        let Some(to) = ins.doors.get(at).copied() else {
+            continue;
+        };
+        match door {
+            Door::Long => patches.push((*at, jump(*at, to)?)),
+            Door::Island(island) => {
+                let short = island.0.wrapping_sub(at.0 + 2) as u8;
+                patches.push((*island, jump(*island, to)?));
+                patches.push((*at, vec![0xEB, short]));
+            }
+            Door::Stop => {
+                inlined.stops.insert(*at, to);
+                patches.push((*at, vec![BREAKPOINT]));
+            }
+        }
+    }
+    let covered = |at: RemoteAddr| {
+        let inside = |start: RemoteAddr, length: u64| start <= at && at.0 < start.0 + length;
+        let by_patch = patches
+            .iter()
+            .any(|(start, bytes)| inside(*start, bytes.len() as u64));
+        by_patch
+            || doors
+                .kept
+                .iter()
+                .any(|call| inside(*call, routine.behind(*call).0 - call.0))
+    };
+    for (at, site) in &routine.sites {
+        let to = ins.sites.get(at).copied().unwrap_or(*at);
+        inlined.stops.entry(*at).or_insert(to);
+        let way = if covered(*at) {
+            Inline::Covered
+        } else {
+            Inline::Armed
+        };
+        inlined.sites.insert(site.site, way);
+        sites.all_mut()[site.site.index()].way = Way::Inline;
+    }
+    // A call that stays may have had a breakpoint of a site on its first byte.
+    for call in &doors.kept {
+        if routine.sites.contains_key(call) {
+            patches.push((*call, original(*call, 1)));
+        }
+    }
+    for (at, patched) in patches {
+        inlined.patches.push(Patch {
+            at,
+            original: original(at, patched.len() as u64),
+            patched,
+        });
+    }
+    Ok(())
+}
+
+/// Numbers that the agent knows a gauge by.
+impl Gauge {
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Self::Resident => RESIDENT,
+            Self::Anonymous => crate::agent::layout::ANONYMOUS,
+        }
+    }
+}
+
+const _: () = assert!(GATED as u64 <= BLOCKS);

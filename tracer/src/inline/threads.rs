@@ -1,0 +1,145 @@
+//! Threads and their blocks: who gets one when, and what becomes of it.
+//!
+//! Must not know: copies.
+
+use super::blocks::{Blocks, Slot};
+use super::promote::touch;
+use crate::addr::RemoteAddr;
+use crate::agent::layout::{Control, Header, PAGE};
+use crate::ids::{Pid, SpaceId, Tid, TraceeId};
+use crate::session::{Core, Gauge};
+use crate::sys::{Answer, Kernel, procfs};
+use crate::tracee::Role;
+use std::mem::offset_of;
+
+impl<K: Kernel> Core<K> {
+    /// A thread gets a block, where there are copies and it has none.
+    ///
+    /// *State*: the thread is stopped, in user mode.
+    pub(crate) fn give_block(&mut self, tid: Tid, space: SpaceId) -> Answer<()> {
+        let Some((id, role, process)) = self.tracees.get(&tid).map(|t| (t.id, t.role, t.process)) else {
+            return Ok(());
+        };
+        let inlined = &mut self.spaces[space].inlined;
+        let Some(blocks) = &mut inlined.blocks else {
+            return Ok(());
+        };
+        if blocks.of(id).is_some() {
+            return Ok(());
+        }
+        let sizes = procfs::sizes(process)?;
+        let read = match self.gauge {
+            Gauge::Resident => sizes.resident(),
+            Gauge::Anonymous => sizes.anonymous,
+        };
+        let own = blocks.control(offset_of!(Control, own_pages)) * PAGE;
+        let memory = read.unwrap_or(0).saturating_sub(own);
+        let gates = inlined.gate.as_ref().map_or(0, |gate| gate.slots);
+        let Some(slot) = blocks.take(id, memory, gates) else {
+            tracing::warn!(%tid, "no block is left");
+            return Ok(());
+        };
+        let address = blocks.address(slot);
+        let pages = Blocks::pages(inlined.numbers.steps.len(), inlined.numbers.routines.len());
+        for page in &pages {
+            touch(&mut self.kernel, tid, address.plus(*page))?;
+        }
+        if self.gauge == Gauge::Resident {
+            // The gate's own page was there before.
+            let after = procfs::sizes(process)?.resident().unwrap_or(0);
+            let grown = after.saturating_sub(sizes.resident().unwrap_or(0)) / PAGE;
+            let own = blocks.control(offset_of!(Control, own_pages));
+            blocks.set_control(offset_of!(Control, own_pages), own + grown);
+        }
+        let mut registers = self.kernel.registers(tid)?;
+        registers.set_gs_base(address.0);
+        self.kernel.set_registers(tid, &registers)?;
+        tracing::debug!(%tid, ?role, ?slot, "block");
+        Ok(())
+    }
+
+    /// A copy of the process has no use for the block of the thread that made it.
+    pub(crate) fn forget_block(&mut self, tid: Tid, space: SpaceId) -> Answer<()> {
+        if self.spaces[space].inlined.blocks.is_none() {
+            return Ok(());
+        }
+        let mut registers = self.kernel.registers(tid)?;
+        // One that is in a copy still needs it.
+        if self.spaces[space].inlined.contains(registers.pc()) {
+            return Ok(());
+        }
+        registers.set_gs_base(0);
+        self.kernel.set_registers(tid, &registers)
+    }
+
+    /// How many threads there are, for the agent.
+    pub(crate) fn count_threads(&mut self, space: SpaceId) {
+        let threads = self.spaces.users(space) as u64;
+        if let Some(blocks) = &self.spaces[space].inlined.blocks {
+            blocks.set_control(offset_of!(Control, threads), threads);
+        }
+    }
+
+    /// All that a thread has done is told of, and its block is free.
+    pub(crate) fn end_block(&mut self, thread: TraceeId, space: SpaceId, role: Role) {
+        let inlined = &mut self.spaces[space].inlined;
+        let Some(blocks) = &mut inlined.blocks else { return };
+        let Some(slot) = blocks.of(thread) else { return };
+        let mut passages = Vec::new();
+        blocks.since_told(slot, &inlined.numbers, &mut passages);
+        blocks.give_back(slot);
+        if role == Role::Profiled {
+            inlined.passages.append(&mut passages);
+        }
+    }
+
+    /// The memory of a process is another one: all that its threads have done is told of.
+    pub(crate) fn end_blocks(&mut self, process: Pid) {
+        let of_it = self.tracees.values().filter(|t| t.process == process);
+        let threads: Vec<_> = of_it.map(|t| (t.id, t.space, t.role)).collect();
+        for (id, space, role) in threads {
+            self.end_block(id, space, role);
+        }
+    }
+
+    /// All that a stopped thread has done is told of.
+    pub(crate) fn tell_block(&mut self, thread: TraceeId, space: SpaceId, role: Role) {
+        let inlined = &mut self.spaces[space].inlined;
+        let Some(blocks) = &mut inlined.blocks else { return };
+        let Some(slot) = blocks.of(thread) else { return };
+        let mut passages = Vec::new();
+        blocks.since_told(slot, &inlined.numbers, &mut passages);
+        if role == Role::Profiled {
+            inlined.passages.append(&mut passages);
+        }
+    }
+
+    /// The trail of a thread is full.
+    pub(crate) fn take_trail(&mut self, thread: TraceeId, space: SpaceId, role: Role) {
+        let inlined = &mut self.spaces[space].inlined;
+        let Some(blocks) = &mut inlined.blocks else { return };
+        let Some(slot) = blocks.of(thread) else { return };
+        let mut passages = Vec::new();
+        blocks.drain(slot, &inlined.numbers, &mut passages);
+        if role == Role::Profiled {
+            inlined.passages.append(&mut passages);
+        }
+    }
+
+    /// The client has read this memory at a hit of the thread.
+    pub(crate) fn arrived_at(&mut self, thread: TraceeId, memory: u64) {
+        let space = self.space_of(thread.tid);
+        if let Some(blocks) = &self.spaces[space].inlined.blocks
+            && let Some(slot) = blocks.of(thread)
+        {
+            blocks.set_header(slot, offset_of!(Header, memory), memory);
+        }
+    }
+
+    /// The address of a thread's block.
+    pub(crate) fn block_of(&self, thread: TraceeId, space: SpaceId) -> Option<(Slot, RemoteAddr)> {
+        let blocks = self.spaces[space].inlined.blocks.as_ref()?;
+        let slot = blocks.of(thread)?;
+        Some((slot, blocks.address(slot)))
+    }
+}
