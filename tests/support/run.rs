@@ -107,18 +107,48 @@ impl Running {
     /// Writes a line to its standard input.
     pub(crate) fn say(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("the input is open");
-        writeln!(stdin, "{line}").unwrap_or_else(|error| panic!("{} reads no more: {error}", self.shown));
+        if let Err(error) = writeln!(stdin, "{line}") {
+            panic!("{} reads no more ({error}): {}", self.shown, self.how_it_ended());
+        }
     }
 
     /// Waits for the next line of its standard output.
+    ///
+    /// # Panics
+    /// When none comes any more.
     pub(crate) fn hear(&mut self) -> String {
         let stdout = self.stdout.as_mut().expect("the output is open");
         let mut line = Vec::new();
         let mut byte = [0];
-        while stdout.read(&mut byte).expect("a pipe is readable") == 1 && byte[0] != b'\n' {
+        while stdout.read(&mut byte).expect("a pipe is readable") == 1 {
+            if byte[0] == b'\n' {
+                return String::from_utf8_lossy(&line).into_owned();
+            }
             line.push(byte[0]);
         }
-        String::from_utf8_lossy(&line).into_owned()
+        let rest = String::from_utf8_lossy(&line).into_owned();
+        panic!(
+            "{} answers `{rest}` and no more: {}",
+            self.shown,
+            self.how_it_ended()
+        );
+    }
+
+    /// The end of a process that should have gone on, and what it has said of it, for a message.
+    fn how_it_ended(&self) -> String {
+        let mut said = Vec::new();
+        while let Ok(line) = self.stderr_lines.recv_timeout(WATCHDOG) {
+            said.push(line);
+        }
+        format!("{:?}, and it wrote:\n{}", self.ended(), said.join("\n"))
+    }
+
+    /// What a test that fails was about to kill: another process may be why this one has not done what it should.
+    fn how_it_is(&self) -> String {
+        let now = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+        let state = waitid(Id::Pid(self.group), now);
+        let said: Vec<String> = self.stderr_lines.try_iter().collect();
+        format!("{} is {state:?}, and wrote:\n{}", self.shown, said.join("\n"))
     }
 
     /// Waits for a line of its standard error in which `what` stands.
@@ -199,6 +229,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if self.child.is_some() && std::thread::panicking() {
+            eprintln!("{}", self.how_it_is());
+        }
         if let Some(mut child) = self.child.take() {
             // Both fail only when the process is gone, which is what they are for.
             let _ = killpg(self.group, Signal::SIGKILL);
