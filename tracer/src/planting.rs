@@ -47,7 +47,8 @@ impl<K: Kernel> Core<K> {
         match decode(status) {
             Stop::Pause => {
                 self.plant_by(tid, mappings, requests, planted);
-                gone_is_fine(self.resume(tid, Go::On, Signal::NONE))
+                let again = self.call_again(tid);
+                gone_is_fine(again.and_then(|()| self.resume(tid, Go::On, Signal::NONE)))
             }
             // Its own stop came first; the one asked for is reported once it goes on.
             Stop::Signal(_) | Stop::SystemCall | Stop::Group(_) | Stop::Child(_) => {

@@ -27,6 +27,20 @@ fn c002_c095_a_call_that_the_interrupt_of_a_detach_ends_is_made_again() {
 }
 
 #[test]
+fn c052_c095_a_call_that_the_interrupt_of_a_planting_ends_is_made_again() {
+    let mut core = attached(Scene::new().with(100, vec![]), Engine::InPlace);
+    let thread = core.kernel.thread(Tid(100));
+    let behind = thread.regs.pc().0;
+    thread.regs.0.orig_rax = libc::SYS_epoll_wait.cast_unsigned();
+    thread.regs.0.rax = (-i64::from(libc::EINTR)).cast_unsigned();
+    core.kernel.refused_writes = Some((site_at(4), 1));
+    let requests = sites(&[4], &core.kernel);
+    let planted = core.plant(&requests).expect("the process lives");
+    assert!(planted[0].is_ok(), "by the thread that was stopped for it");
+    assert_eq!(behind - history(&core, 100).regs.pc().0, 2);
+}
+
+#[test]
 fn c095_a_call_that_has_done_its_work_is_not_made_again() {
     assert_eq!(moved_by_detach(libc::SYS_close, |_| {}), 0);
 }
