@@ -23,7 +23,7 @@ use crate::site::Way;
 use crate::sys::{Activity, Answer, Go, Kernel, Origin, RawStatus, Seize, Signal, WaitFor, gone_is_fine};
 use crate::tracee::{Role, State, Tracee};
 use crate::trap_setting::Allowed;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl<K: Kernel> Core<K> {
     /// Gives the process back. What remains attached afterwards sleeps, and is let go by the end of this thread.
@@ -83,6 +83,8 @@ impl<K: Kernel> Core<K> {
             None => Ok(()),
         };
         let mut woken = false;
+        // Threads that were asked to stop, until they report.
+        let mut asked = BTreeSet::new();
         // Threads made meanwhile by those that still run are seen by the next round.
         loop {
             // A call run in one thread parks the stops of others.
@@ -90,9 +92,10 @@ impl<K: Kernel> Core<K> {
                 None => self.kernel.wait(WaitFor::AnyNow).unwrap_or(None),
                 parked => parked,
             } {
+                asked.remove(&tid);
                 settled = settled.and(gone_is_fine(self.settle(tid, status)));
             }
-            let next = match self.next_to_stop() {
+            let next = match self.next_to_stop(&asked) {
                 // EINTR is less than the death of a breakpoint that only a stopped thread can take away.
                 None if !woken && !self.left.is_empty() => {
                     woken = true;
@@ -107,9 +110,13 @@ impl<K: Kernel> Core<K> {
                 self.forget(tid);
                 continue;
             }
+            asked.insert(tid);
             // Not for this one alone: it may be in an exec that waits for another to end.
             match self.kernel.wait(WaitFor::Any).unwrap_or(None) {
-                Some((tid, status)) => settled = settled.and(gone_is_fine(self.settle(tid, status))),
+                Some((tid, status)) => {
+                    asked.remove(&tid);
+                    settled = settled.and(gone_is_fine(self.settle(tid, status)));
+                }
                 None => {
                     self.forget(tid);
                 }
@@ -168,7 +175,10 @@ impl<K: Kernel> Core<K> {
     }
 
     /// A thread that runs: one that can still be about to trap, or to make another thread.
-    fn next_to_stop(&mut self) -> Option<Tid> {
+    ///
+    /// One that was `asked` may look asleep: it was on its way there, and its call ends with EINTR all the same. It is
+    /// waited for, so that the call is made again.
+    fn next_to_stop(&mut self, asked: &BTreeSet<Tid>) -> Option<Tid> {
         // EINTR is less than the death that the end of this thread would be (PTRACE_O_EXITKILL).
         let dies = self.fate == Seize::DiesWithTracer;
         let candidates: Vec<_> = self
@@ -180,7 +190,9 @@ impl<K: Kernel> Core<K> {
             .collect();
         candidates
             .into_iter()
-            .find(|(tid, process)| dies || self.kernel.activity(*process, *tid) != Ok(Activity::Sleeping))
+            .find(|(tid, process)| {
+                dies || asked.contains(tid) || self.kernel.activity(*process, *tid) != Ok(Activity::Sleeping)
+            })
             .map(|(tid, _)| tid)
     }
 

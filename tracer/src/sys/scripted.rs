@@ -207,12 +207,14 @@ impl Kernel for Scene {
     fn activity(&mut self, _: Pid, tid: Tid) -> Answer<Activity> {
         self.enter();
         let in_exec = self.is_in_exec(tid);
+        let on_its_way = self.on_its_way_to_sleep == Some(tid);
         if self.is(Mutant::WakesSleepers) {
             return Ok(Activity::Running);
         }
         let answer = self.thread_mut(tid).map(|t| match t.life {
             // It waits for the other threads to end.
             Life::Running if in_exec => Activity::Sleeping,
+            Life::Running if on_its_way && t.interrupted => Activity::Sleeping,
             Life::Running => Activity::Running,
             Life::Sleeping => Activity::Sleeping,
             Life::Stopped | Life::Listening => Activity::Stopped,

@@ -27,6 +27,20 @@ fn c002_c095_a_call_that_the_interrupt_of_a_detach_ends_is_made_again() {
 }
 
 #[test]
+fn c095_a_thread_that_falls_asleep_when_it_is_asked_to_stop_is_waited_for() {
+    for seed in 1..200 {
+        let scene = Scene::new()
+            .with(100, vec![])
+            .with(101, vec![Raise(10), Sleep])
+            .order(Order::Random(seed));
+        let mut core = attached(scene, Engine::InPlace);
+        core.kernel.on_its_way_to_sleep = Some(Tid(100));
+        core.detach().expect("nothing is left");
+        core.kernel.end_of_tracer();
+    }
+}
+
+#[test]
 fn c052_c095_a_call_that_the_interrupt_of_a_planting_ends_is_made_again() {
     let mut core = attached(Scene::new().with(100, vec![]), Engine::InPlace);
     let thread = core.kernel.thread(Tid(100));

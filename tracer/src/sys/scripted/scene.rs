@@ -53,6 +53,8 @@ pub(crate) struct Scene {
     /// What kcmp(2) answers, where it is not there or forbidden.
     pub(crate) kcmp_refused: Option<Errno>,
     pub(crate) sleepers: Sleepers,
+    /// Once it is asked to stop, this thread looks asleep until it does: it was on its way to sleep.
+    pub(crate) on_its_way_to_sleep: Option<Tid>,
     pub(crate) shadow_stack: ShadowStack,
     /// Writes to this address are refused, so many times.
     pub(crate) refused_writes: Option<(u64, usize)>,
@@ -102,6 +104,7 @@ impl Scene {
             refused_writes: None,
             kcmp_refused: None,
             sleepers: Sleepers::AreLeft,
+            on_its_way_to_sleep: None,
             shadow_stack: ShadowStack::None,
             begun: false,
             requests: 0,

@@ -205,6 +205,14 @@ impl Scene {
             };
             let stopped = thread.life == Life::Stopped;
             let (event, signal) = (thread.status >> 16, (thread.status >> 8) & 0x7F);
+            let pauses = stopped && event == libc::PTRACE_EVENT_STOP && signal == libc::SIGTRAP;
+            // Not in vfork(2), which no signal interrupts.
+            let may_fail = thread.traced && !thread.killed && thread.waits_for_child.is_none();
+            let asked = may_fail && (thread.interrupted || pauses);
+            assert!(
+                !asked,
+                "{tid} was asked to stop: its system call fails with EINTR"
+            );
             if stopped && thread.traced {
                 let passed_on = if event == 0 && thread.status >> 15 & 1 == 0 {
                     signal
