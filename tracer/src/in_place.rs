@@ -34,6 +34,17 @@ enum Stepped {
     Then(RawStatus),
 }
 
+/// Whether the trap of a thread that is stepped is the step's.
+///
+/// A virtual machine does not always tell that it is (`sys::linux`). Handed on, it would kill the program.
+fn is_of_step(origin: Origin, hazard: SteppingHazard) -> bool {
+    match origin {
+        Origin::Step => true,
+        Origin::CauseUnknown => hazard != SteppingHazard::RaisesDebug,
+        Origin::Breakpoint | Origin::Other => false,
+    }
+}
+
 impl<K: Kernel> Core<K> {
     /// Runs the instruction under `site` at its own place and lets the thread go on.
     ///
@@ -212,7 +223,7 @@ impl<K: Kernel> Core<K> {
             let status = self.parked.wait_for(&mut self.kernel, tid)?;
             match decode(status) {
                 Stop::SystemCall => return Ok(Stepped::Done),
-                Stop::Signal(Signal::TRAP) if self.kernel.origin(tid)? == Origin::Step => {
+                Stop::Signal(Signal::TRAP) if is_of_step(self.kernel.origin(tid)?, hazard) => {
                     if self.kernel.registers(tid)?.pc() != address {
                         self.clear_pushed_trap_flag(tid, hazard)?;
                         return Ok(Stepped::Done);

@@ -92,6 +92,9 @@ pub(crate) enum Origin {
     Breakpoint,
     /// The kernel, for a finished single step (`TRAP_TRACE`).
     Step,
+    /// The kernel, for a debug exception whose cause the processor does not tell (`TRAP_BRKPT`): an `int1`, or a single
+    /// step in a virtual machine (`linux`).
+    CauseUnknown,
     /// Anybody and anything else.
     Other,
 }

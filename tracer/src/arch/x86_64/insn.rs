@@ -95,6 +95,8 @@ pub(crate) enum SteppingHazard {
     PushesFlags,
     /// It enters the kernel and may sleep there for ever.
     EntersKernel,
+    /// It raises the debug exception of the program's own, which has no cause (Intel SDM volume 2, INT1).
+    RaisesDebug,
 }
 
 /// How the instruction at the start of `bytes` behaves under a single step.
@@ -102,6 +104,7 @@ pub(crate) fn stepping_hazard(bytes: &[u8]) -> SteppingHazard {
     match Decoder::new(64, bytes, DecoderOptions::NONE).decode().mnemonic() {
         Mnemonic::Pushf | Mnemonic::Pushfd | Mnemonic::Pushfq => SteppingHazard::PushesFlags,
         Mnemonic::Syscall | Mnemonic::Sysenter | Mnemonic::Int => SteppingHazard::EntersKernel,
+        Mnemonic::Int1 => SteppingHazard::RaisesDebug,
         _ => SteppingHazard::None,
     }
 }

@@ -6,6 +6,7 @@ use crate::sys::scripted::ShadowStack;
 const REP_MOVSB: [u8; 2] = [0xF3, 0xA4];
 const SYSCALL: [u8; 2] = [0x0F, 0x05];
 const PUSHF: [u8; 1] = [0x9C];
+const INT1: [u8; 1] = [0xF1];
 const TRAP_FLAG: u64 = 0x100;
 
 fn acts() -> Vec<Act> {
@@ -56,6 +57,31 @@ fn c037_a_signal_between_its_rounds_is_given_and_the_arrival_counted_once() {
             told.remove(handler);
         }
         assert_eq!(told, [1, 2, 1], "sent at request {at}");
+    }
+}
+
+#[test]
+fn c061_a_step_whose_cause_is_not_told_is_none_of_the_programs_own_traps() {
+    for code in [[0x48, 0x89, 0xE5].as_slice(), &REP_MOVSB, &PUSHF] {
+        let scene = Scene::new().with(100, acts()).instruction(1, code);
+        let mut core = attached(scene, Engine::InPlace);
+        core.kernel.origin_of_steps = Origin::CauseUnknown;
+        core.kernel.rounds = 5;
+        let events = play(&mut core);
+        assert_eq!(hits(&events, 100), [1, 2, 1], "{code:x?}");
+        assert_eq!(visited(&core, 100), [1, 2, 1], "{code:x?}");
+        assert_eq!(given(&core, 100), [0; 0], "{code:x?}");
+    }
+}
+
+#[test]
+fn c061_the_trap_of_an_int1_is_the_programs_own() {
+    for engine in BOTH {
+        let scene = Scene::new().with(100, acts()).instruction(1, &INT1);
+        let mut core = attached(scene, engine);
+        let events = play(&mut core);
+        assert_eq!(hits(&events, 100), [1, 2, 1], "{engine:?}");
+        assert_eq!(given(&core, 100), [libc::SIGTRAP; 2], "{engine:?}");
     }
 }
 

@@ -12,6 +12,7 @@ use crate::sys::{Go, Origin};
 
 const TRAP_FLAG: u64 = 0x100;
 pub(super) const PUSHF: u8 = 0x9C;
+const INT1: u8 = 0xF1;
 
 impl Scene {
     /// The thread's processor runs what lies at its pc.
@@ -56,9 +57,15 @@ impl Scene {
             [0xF3, ..] if self.thread(tid).rounds > 1 => {
                 self.thread(tid).rounds -= 1;
                 if stepping {
-                    self.stop(tid, 0, libc::SIGTRAP, Origin::Step);
+                    self.end_step(tid);
                 }
                 return;
+            }
+            [INT1, ..] => {
+                self.visit_done(tid, site);
+                self.thread(tid).regs.set_pc(RemoteAddr(IDLE));
+                self.thread(tid).sent.push(libc::SIGTRAP);
+                return self.stop(tid, 0, libc::SIGTRAP, Origin::CauseUnknown);
             }
             _ => {}
         }
@@ -69,8 +76,17 @@ impl Scene {
         let next = if is_slot(pc) { pc + length } else { IDLE };
         self.thread(tid).regs.set_pc(RemoteAddr(next));
         if stepping {
-            self.stop(tid, 0, libc::SIGTRAP, Origin::Step);
+            self.end_step(tid);
         }
+    }
+
+    fn end_step(&mut self, tid: Tid) {
+        let origin = if self.is_random() && self.chance(4) == 3 {
+            Origin::CauseUnknown
+        } else {
+            self.origin_of_steps
+        };
+        self.stop(tid, 0, libc::SIGTRAP, origin);
     }
 
     /// The program's own `int3`: its signal is the program's.

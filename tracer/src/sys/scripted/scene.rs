@@ -9,7 +9,7 @@ use super::mutant::Mutant;
 use super::player::{Life, Player};
 use crate::arch::BREAKPOINT;
 use crate::ids::{Pid, Tid};
-use crate::sys::Answer;
+use crate::sys::{Answer, Origin};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -64,6 +64,8 @@ pub(crate) struct Scene {
     pub(crate) exit_stops: bool,
     /// Whether a thread that is asked to stop has run into the breakpoint before it.
     pub(crate) traps_before_pause: bool,
+    /// What the trap of a step looks like; in random scenes its cause may not be known in any case.
+    pub(crate) origin_of_steps: Origin,
     /// Rounds of a repeated instruction.
     pub(crate) rounds: u32,
     /// The memories that were asked for, by thread: one that has called exec has another.
@@ -112,6 +114,7 @@ impl Scene {
             most_requests: 300_000,
             exit_stops: true,
             traps_before_pause: false,
+            origin_of_steps: Origin::Step,
             rounds: 1,
             program: memory.clone(),
             opened: BTreeMap::new(),
