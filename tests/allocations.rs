@@ -99,3 +99,13 @@ fn c101_c102_hits_of_one_thread_allocate_nothing_in_place() {
 fn c101_c102_hits_of_four_threads_allocate_nothing_in_place() {
     hits_allocate_nothing(4, Engine::InPlace);
 }
+
+#[test]
+fn c101_c102_hits_of_one_thread_allocate_nothing_inline() {
+    hits_allocate_nothing(1, Engine::Inline);
+}
+
+#[test]
+fn c101_c102_hits_of_eight_threads_allocate_nothing_inline() {
+    hits_allocate_nothing(8, Engine::Inline);
+}

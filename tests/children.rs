@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use support::{Engine, Finished, Lineprof, Program, Report, Running};
 
-const ENGINES: [Engine; 2] = [Engine::Displaced, Engine::InPlace];
 const WORK: i64 = 64 * 4096;
 
 /// The schema `lineprof-reports/1`.
@@ -64,7 +63,7 @@ fn sorted(mut calls: Vec<u64>) -> Vec<u64> {
 
 #[test]
 fn forked_children_have_a_report_each() {
-    for engine in ENGINES {
+    for engine in Engine::ALL {
         let (reports, finished) = followed(engine, &["workers", "4"]);
         assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
         assert_eq!(
@@ -87,7 +86,7 @@ fn forked_children_have_a_report_each() {
 
 #[test]
 fn a_spawned_program_and_one_that_was_replaced_have_reports_of_their_own() {
-    for engine in ENGINES {
+    for engine in Engine::ALL {
         let (reports, finished) = followed(engine, &["spawn"]);
         assert_eq!(finished.code(), 5, "{}", finished.stderr_text());
         assert_eq!(sorted(reports.iter().map(calls).collect()), [1, 5], "{engine:?}");
@@ -175,7 +174,7 @@ fn a_name_that_no_process_has_is_an_error_in_the_end() {
 
 #[test]
 fn merged_children_are_one_table_of_sums() {
-    for engine in ENGINES {
+    for engine in Engine::ALL {
         let run = Lineprof::new()
             .engine(engine)
             .functions(&["work"])
@@ -200,7 +199,7 @@ fn merged_children_are_one_table_of_sums() {
 
 #[test]
 fn c084_a_child_that_outlives_its_program_is_followed_to_its_end() {
-    for engine in ENGINES {
+    for engine in Engine::ALL {
         let (reports, finished) = followed(engine, &["outlive"]);
         assert_eq!(finished.code(), 0);
         assert_eq!(finished.stdout_text(), "last\n", "{engine:?}");
@@ -210,7 +209,7 @@ fn c084_a_child_that_outlives_its_program_is_followed_to_its_end() {
 
 #[test]
 fn an_interrupt_ends_the_profile_of_those_that_outlive_their_program_and_leaves_them_running() {
-    for engine in ENGINES {
+    for engine in Engine::ALL {
         let run = lineprof(engine).options(["--children", "--format", "json", "-o", "-"]);
         let mut command = run.command();
         let mut running = Running::start(command.arg("--").arg(family()).arg("daemon"));
@@ -234,7 +233,7 @@ fn an_interrupt_ends_the_profile_of_those_that_outlive_their_program_and_leaves_
 
 #[test]
 fn children_of_a_process_that_is_attached_to_are_followed() {
-    for engine in ENGINES {
+    for engine in Engine::ALL {
         let mut target = Running::start(Command::new(family()).arg("server"));
         assert_eq!(target.hear(), "ready");
         let pid = target.pid().to_string();

@@ -4,15 +4,6 @@ mod support;
 
 every_program_with_every_engine!(report_matches_the_annotations);
 
-/// The inline engine is not one of [`Engine::ALL`] yet: not every suite holds with it.
-mod inline {
-    crate::support::every_program!(check);
-
-    fn check(name: &str) {
-        super::report_matches_the_annotations(name, crate::support::Engine::Inline);
-    }
-}
-
 use std::path::Path;
 use support::{
     Engine, Exit, Expected, Function, Line, Lineprof, Program, Report, every_program_with_every_engine, run,
@@ -92,6 +83,13 @@ fn eight_threads_displaced_are_exact_in_twenty_runs_of_twenty() {
 fn eight_threads_in_place_are_exact_in_five_runs_of_five() {
     for _ in 0..5 {
         report_matches_the_annotations("c/threads.c", Engine::InPlace);
+    }
+}
+
+#[test]
+fn eight_threads_inline_are_exact_in_twenty_runs_of_twenty() {
+    for _ in 0..20 {
+        report_matches_the_annotations("c/threads.c", Engine::Inline);
     }
 }
 

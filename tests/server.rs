@@ -291,3 +291,8 @@ fn redis_under_load_displaced() {
 fn redis_under_load_in_place() {
     no_request_fails(Engine::InPlace);
 }
+
+#[test]
+fn redis_under_load_inline() {
+    no_request_fails(Engine::Inline);
+}

@@ -55,3 +55,13 @@ fn c002_c073_c095_fourteen_sleep_on_beside_eight_hot_threads_displaced() {
 fn c002_c073_c095_fourteen_sleep_on_beside_eight_hot_threads_in_place() {
     nobody_is_woken(8, Engine::InPlace);
 }
+
+#[test]
+fn c002_c073_c095_fourteen_sleep_on_beside_a_hot_thread_inline() {
+    nobody_is_woken(1, Engine::Inline);
+}
+
+#[test]
+fn c002_c073_c095_fourteen_sleep_on_beside_eight_hot_threads_inline() {
+    nobody_is_woken(8, Engine::Inline);
+}

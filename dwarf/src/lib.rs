@@ -54,5 +54,6 @@ pub use lines::Row;
 pub use object_file::{Damage, ObjectFile};
 pub use optimised::Allocation;
 pub use pattern::{FilePattern, Pattern, PatternError};
+pub use restartable::RestartableSequence;
 pub use separate::DebugSearch;
 pub use source_path::{SourceLine, SourcePath};

@@ -20,7 +20,7 @@ use crate::nearest;
 use crate::neighbours;
 use crate::pattern::{FilePattern, Pattern};
 use crate::resolve::Resolver;
-use crate::restartable;
+use crate::restartable::{self, RestartableSequence};
 use crate::search::{Extent, Search, Wanted};
 use crate::separate::{DebugSearch, debug_file, supplementary_file};
 use crate::source_path::SourcePath;
@@ -142,7 +142,7 @@ impl ObjectFile {
     ///
     /// # Errors
     /// The relocations of the file cannot be read.
-    pub fn restartable_sequences(&self) -> Result<Vec<AddrRange>, Error> {
+    pub fn restartable_sequences(&self) -> Result<Vec<RestartableSequence>, Error> {
         restartable::sequences(&self.image)
     }
 

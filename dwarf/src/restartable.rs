@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! section __rseq_cs: { version, flags, start, length, abort }, 32 bytes each      <linux/rseq.h>, struct rseq_cs
-//!                                       ▲              ▲
+//!                                       ▲              ▲ four bytes in front of it: the signature
 //!                        .rela.dyn: R_X86_64_RELATIVE, the address as its addend (position-independent files)
 //! ```
 //! The name of the section is a convention that librseq and tcmalloc keep, so that debuggers find the sequences.
@@ -20,11 +20,24 @@ const RELOCATION_SIZE: usize = 24;
 /// Adds the load address to the addend (x86-64 psABI, table 4.9).
 const R_X86_64_RELATIVE: u64 = 8;
 
+/// What the kernel compares before it sends a thread to where a sequence goes on after an abort (rseq(2)); with another
+/// word it ends the process by `SIGSEGV`.
+const SIGNATURE_SIZE: u64 = 4;
+
+/// A restartable sequence of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestartableSequence {
+    /// The code that is begun again.
+    pub code: AddrRange,
+    /// The word in front of where it goes on after an abort.
+    pub signature: AddrRange,
+}
+
 /// The sequences of a file.
 ///
 /// # Errors
 /// The relocations cannot be inflated.
-pub(crate) fn sequences(image: &Image) -> Result<Vec<AddrRange>, Error> {
+pub(crate) fn sequences(image: &Image) -> Result<Vec<RestartableSequence>, Error> {
     let Some((address, bytes)) = image.loaded_section(SECTION) else {
         return Ok(Vec::new());
     };
@@ -34,15 +47,21 @@ pub(crate) fn sequences(image: &Image) -> Result<Vec<AddrRange>, Error> {
         .as_chunks::<DESCRIPTOR_SIZE>()
         .0
         .iter()
-        .filter_map(range)
+        .filter_map(sequence)
         .collect())
 }
 
-fn range(descriptor: &[u8; DESCRIPTOR_SIZE]) -> Option<AddrRange> {
-    let (start, length) = (word(descriptor, 8)?, word(descriptor, 16)?);
-    Some(AddrRange {
-        start: FileAddr(start),
-        end: FileAddr(start.checked_add(length)?),
+fn sequence(descriptor: &[u8; DESCRIPTOR_SIZE]) -> Option<RestartableSequence> {
+    let (start, length, abort) = (word(descriptor, 8)?, word(descriptor, 16)?, word(descriptor, 24)?);
+    Some(RestartableSequence {
+        code: AddrRange {
+            start: FileAddr(start),
+            end: FileAddr(start.checked_add(length)?),
+        },
+        signature: AddrRange {
+            start: FileAddr(abort.checked_sub(SIGNATURE_SIZE)?),
+            end: FileAddr(abort),
+        },
     })
 }
 
@@ -81,11 +100,17 @@ mod tests {
     }
 
     #[test]
-    fn c042_a_descriptor_gives_a_range_and_a_broken_one_none() {
-        let range_of = |words_of: [u64; 4]| range(words(&words_of).first_chunk().expect("32 bytes"));
-        let found = range_of([0, 0x1000, 0x20, 0x2000]).expect("a range");
-        assert_eq!((found.start, found.end), (FileAddr(0x1000), FileAddr(0x1020)));
-        assert_eq!(range_of([0, u64::MAX, 2, 0]), None);
+    fn c042_a_descriptor_gives_a_sequence_and_a_broken_one_none() {
+        let of = |words_of: [u64; 4]| sequence(words(&words_of).first_chunk().expect("32 bytes"));
+        let found = of([0, 0x1000, 0x20, 0x2000]).expect("a sequence");
+        let range = |start, end| AddrRange {
+            start: FileAddr(start),
+            end: FileAddr(end),
+        };
+        assert_eq!(found.code, range(0x1000, 0x1020));
+        assert_eq!(found.signature, range(0x1ffc, 0x2000));
+        assert_eq!(of([0, u64::MAX, 2, 0x2000]), None);
+        assert_eq!(of([0, 0x1000, 0x20, 3]), None);
     }
 
     #[test]

@@ -16,7 +16,9 @@ mod rows;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use lineprof_dwarf::{AddrRange, Error, FileAddr, Function, InlinedCall, Instance, ObjectFile, Row};
+use lineprof_dwarf::{
+    AddrRange, Error, FileAddr, Function, InlinedCall, Instance, ObjectFile, RestartableSequence, Row,
+};
 
 use crate::plan::{
     Exit, FunctionId, InstanceId, LineId, Movable, Plan, PlannedFunction, PlannedInstance, PlannedLine,
@@ -67,7 +69,7 @@ struct Planner {
     /// Every address that has a site: linkers fold functions with the same code into one.
     taken: HashSet<FileAddr>,
     /// Code that the kernel begins again when a thread stops in it.
-    restartable: Vec<AddrRange>,
+    restartable: Vec<RestartableSequence>,
 }
 
 const RESTARTABLE: &str = "in a restartable sequence";
@@ -264,9 +266,9 @@ impl Planner {
     }
 
     fn movable(&self, object: &ObjectFile, instance: &Instance, code: &InstanceCode) -> Movable {
-        let overlaps = |one: &AddrRange, other: &AddrRange| one.start < other.end && other.start < one.end;
-        let is_in = |sequence: &AddrRange| instance.ranges.iter().any(|range| overlaps(range, sequence));
-        if self.restartable.iter().any(is_in) {
+        let is_in = |part: &AddrRange| instance.ranges.iter().any(|range| overlap(range, part));
+        let known_of = |sequence: &RestartableSequence| is_in(&sequence.code) || is_in(&sequence.signature);
+        if self.restartable.iter().any(known_of) {
             return Movable::Restartable;
         }
         if code.has_data() {
@@ -316,10 +318,11 @@ impl Planner {
 
     /// Whether a stop at the instruction from `start` to `end` is a stop in a restartable sequence.
     ///
-    /// The instruction in front of one announces it: behind it the sequence has begun.
+    /// The instruction in front of one announces it: behind it the sequence has begun. And the kernel reads its signature.
     fn is_restartable(&self, start: FileAddr, end: FileAddr) -> bool {
-        let mut sequences = self.restartable.iter();
-        sequences.any(|sequence| sequence.contains(start) || sequence.start == end)
+        self.restartable.iter().any(|sequence| {
+            sequence.code.contains(start) || sequence.code.start == end || sequence.signature.contains(start)
+        })
     }
 
     fn sited_line(&mut self, function: FunctionId, own_file: &Path, line: RowLine<'_>) -> LineId {
@@ -328,6 +331,10 @@ impl Planner {
         self.planned.plan.lines[id.index()].has_site = true;
         id
     }
+}
+
+fn overlap(one: &AddrRange, other: &AddrRange) -> bool {
+    one.start < other.end && other.start < one.end
 }
 
 /// Where a function is declared; where nothing tells, the first row of its entry.

@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The engines; those in [`Engine::ALL`] are the ones that every suite runs on.
+/// The engines: every suite runs on all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Displaced,
@@ -17,7 +17,7 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    pub(crate) const ALL: [Engine; 2] = [Engine::Displaced, Engine::InPlace];
+    pub(crate) const ALL: [Engine; 3] = [Engine::Displaced, Engine::InPlace, Engine::Inline];
 
     /// The value of `--engine`.
     pub(crate) fn option(self) -> &'static str {

@@ -147,6 +147,14 @@ macro_rules! every_program_with_every_engine {
                 $crate::$check(name, $crate::support::Engine::InPlace);
             }
         }
+
+        mod inline {
+            $crate::support::every_program!(check);
+
+            fn check(name: &str) {
+                $crate::$check(name, $crate::support::Engine::Inline);
+            }
+        }
     };
 }
 pub(crate) use every_program_with_every_engine;
