@@ -14,7 +14,8 @@ use crate::image::LoadBias;
 use crate::plan::{Allocation, Exit, InstanceId, Movable, Plan, SiteIndex};
 use crate::profile;
 use crate::recorder::{
-    Arrival, Begun, Concurrency, Exits, Place, Recorder, StackKey, StackPointer, Step, Stretch, ThreadKey,
+    Arrival, Begun, Concurrency, Exits, Place, Recorder, Resumed, StackKey, StackPointer, Step, Stretch,
+    ThreadKey,
 };
 use crate::units::Bytes;
 
@@ -112,16 +113,19 @@ pub(super) fn take(
         .iter()
         .filter_map(|(counted, times)| Some((step(plan, *counted, &site)?, *times)))
         .collect();
-    let begun: Vec<Begun> = passage
-        .begun
-        .iter()
-        .filter_map(|begun| {
-            Some(Begun {
-                entry_sp: StackPointer(begun.entry_sp.0),
-                place: place(begun.stands)?,
-            })
+    let begin = |begun: &lineprof_tracer::Begun| {
+        Some(Begun {
+            entry_sp: StackPointer(begun.entry_sp.0),
+            place: place(begun.stands)?,
         })
-        .collect();
+    };
+    let begun: Vec<Begun> = passage.begun.iter().filter_map(begin).collect();
+    let resume = |resumed: lineprof_tracer::Resumed| {
+        Some(Resumed {
+            entry_sp: resumed.entry_sp.map(|sp| StackPointer(sp.0)),
+            place: place(resumed.stands)?,
+        })
+    };
     recorder.passed(&Stretch {
         thread,
         stack: StackKey::THREAD,
@@ -129,7 +133,7 @@ pub(super) fn take(
         concurrency,
         steps: &steps,
         ended: passage.ended.map(|sp| StackPointer(sp.0)),
-        resumed: passage.resumed.and_then(place),
+        resumed: passage.resumed.and_then(resume),
         begun: &begun,
     });
     let arrived = passage.arrived?;

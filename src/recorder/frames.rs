@@ -137,6 +137,22 @@ impl Stack {
         }
     }
 
+    /// The number of the innermost open frame of `instance`, of those that may have begun at `entry_sp` where that is known.
+    pub(super) fn number_of(&self, instance: InstanceId, entry_sp: Option<StackPointer>) -> Option<usize> {
+        let is_it = |frame: &&Frame| {
+            let fits = |entry_sp| frame.entry_sp == entry_sp || frame.bound == Bound::Seen;
+            frame.instance == instance && entry_sp.is_none_or(fits)
+        };
+        self.open.iter().rposition(|frame| is_it(&frame))
+    }
+
+    /// Ends the open frames further in than frame `number` for good.
+    pub(super) fn close_inside(&mut self, number: usize, books: &mut Books<'_>) {
+        while self.open.len() > number + 1 {
+            self.close_innermost(books);
+        }
+    }
+
     /// Finds the activation of `instance` that an arrival at `sp` in its middle or at its exit belongs to, and makes it
     /// the innermost open frame; `None` when there is none.
     pub(super) fn find(

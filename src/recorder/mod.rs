@@ -37,4 +37,4 @@ pub use edges::{EdgeCounts, Previous};
 pub use machine::Recorder;
 pub use outline::OpenFrame;
 pub use recording::{RecordedFunction, RecordedLine, Recording};
-pub use stretch::{Begun, Place, Step, Stretch};
+pub use stretch::{Begun, Place, Resumed, Step, Stretch};

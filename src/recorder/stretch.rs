@@ -71,8 +71,9 @@ pub struct Stretch<'steps> {
     pub steps: &'steps [(Step, u64)],
     /// Frames of before that have ended: the open ones whose entry is at or below this address.
     pub ended: Option<StackPointer>,
-    /// Where the innermost of the other frames of before stands, when it has moved or may have.
-    pub resumed: Option<Place>,
+    /// The innermost of the other frames of before that the caller follows, and where it stands, when it has moved or may
+    /// have. Frames further in that the caller does not follow have ended if it has.
+    pub resumed: Option<Resumed>,
     /// Frames that have begun and not ended, outermost first.
     pub begun: &'steps [Begun],
 }
@@ -116,6 +117,15 @@ pub struct Place {
     pub sp: StackPointer,
 }
 
+/// A frame of before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumed {
+    /// The stack pointer at its entry; `None` where the caller knows only that it is the innermost of its instance.
+    pub entry_sp: Option<StackPointer>,
+    /// Where it stands.
+    pub place: Place,
+}
+
 /// A frame that has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Begun {
@@ -128,7 +138,7 @@ pub struct Begun {
 impl Recorder {
     /// Takes a stretch in.
     ///
-    /// A `resumed` is ignored where no frame is open that could be meant.
+    /// A `resumed` is ignored where the frame is not open.
     ///
     /// # Panics
     /// When a site is none of the plan's.
@@ -181,18 +191,24 @@ fn move_frames(stretch: &Stretch<'_>, sites: &Sites, stack: &mut Stack, books: &
     if let Some(highest) = stretch.ended {
         stack.close_up_to(highest, books);
     }
-    if let Some(place) = stretch.resumed
-        && let Some(frame) = stack.open.last_mut()
-    {
+    if let Some(Resumed { entry_sp, place }) = stretch.resumed {
         let (site, _) = sites.site(place.latest);
         let line = sites.line_after(place.previous, site.declaration);
-        if frame.line != line {
-            books.step(frame.line, line);
-            frame.line = line;
+        let previous = place.previous.into();
+        if let Some(number) = stack.number_of(site.instance, entry_sp)
+            && (number + 1 == stack.open.len() || stack.open[number].previous != previous)
+        {
+            stack.close_inside(number, books);
+            if let Some(frame) = stack.open.last_mut() {
+                if frame.line != line {
+                    books.step(frame.line, line);
+                    frame.line = line;
+                }
+                frame.previous = previous;
+                frame.last_sp = place.sp;
+            }
+            stand(site.exit, stack, books);
         }
-        frame.previous = place.previous.into();
-        frame.last_sp = place.sp;
-        stand(site.exit, stack, books);
     }
     for &Begun { entry_sp, place } in stretch.begun {
         let (site, _) = sites.site(place.latest);

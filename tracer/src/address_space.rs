@@ -14,6 +14,7 @@ use crate::site::{BreakpointSite, Memory, Refused, SiteRequest, SiteTable, Way};
 use crate::sys::procfs::{Mapping, Seccomp};
 use crate::sys::{Answer, Kernel};
 use nix::errno::Errno;
+use std::collections::HashSet;
 
 /// Which engine runs the instructions under the sites.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -277,7 +278,8 @@ impl AddressSpace {
         kernel.write_memory(by, site.address, &[BREAKPOINT])
     }
 
-    /// How the instruction under `id` is run. The first hit decides for all sites planted so far.
+    /// How the instruction under `id` is run. The first hit decides for all sites planted so far, but for those that wait
+    /// to be copied with their routine.
     ///
     /// *State*: `tid` is in the signal-delivery-stop of its hit, with its pc at the site.
     pub(crate) fn way<K: Kernel>(
@@ -294,12 +296,17 @@ impl AddressSpace {
     }
 
     fn choose_ways<K: Kernel>(&mut self, kernel: &mut K, tid: Tid, parked: &mut Parked) -> Answer<()> {
+        let later = match self.engine {
+            Engine::Inline => self.inlined.sites_waiting(),
+            Engine::Displaced | Engine::InPlace | Engine::Auto => HashSet::new(),
+        };
         let open = |sites: &SiteTable| -> Vec<SiteId> {
             let is_open =
                 |(_, site): &(usize, &BreakpointSite)| site.way == Way::Open && site.memory == Memory::Mapped;
             let ids = sites.all().iter().enumerate().filter(is_open);
             let mut ids: Vec<SiteId> = ids
                 .filter_map(|(n, _)| u32::try_from(n).ok().map(SiteId))
+                .filter(|id| !later.contains(id))
                 .collect();
             ids.sort_by_key(|id| sites.get(*id).address);
             ids
@@ -358,6 +365,8 @@ impl AddressSpace {
                         }
                         return Err(errno);
                     }
+                    self.inlined
+                        .take_over((scratch.code().len() as u64).div_ceil(scratch::PAGE));
                     self.scratches.push(scratch);
                     return Ok(());
                 }

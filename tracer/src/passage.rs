@@ -37,7 +37,7 @@ pub struct Passage {
     /// Frames of before have ended: those whose entry is at this stack pointer or below.
     pub ended: Option<RemoteAddr>,
     /// Where the innermost frame of those that were known stands now, if one is left.
-    pub resumed: Option<Standing>,
+    pub resumed: Option<Resumed>,
     /// Frames that have begun and not ended, outermost first.
     pub begun: Vec<Begun>,
     /// How often it stepped from where to where.
@@ -55,6 +55,15 @@ pub struct Standing {
     pub passed: Option<SiteId>,
     /// The stack pointer at its last arrival.
     pub sp: RemoteAddr,
+}
+
+/// A frame that began before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// The stack pointer at its entry; `None` where that was not seen.
+    pub entry_sp: Option<RemoteAddr>,
+    /// Where it stands now.
+    pub stands: Standing,
 }
 
 /// A frame that has begun.

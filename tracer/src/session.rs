@@ -423,7 +423,7 @@ impl<K: Kernel> Core<K> {
         let way = match self.spaces[space].sites.get(site).way {
             Way::Open => {
                 self.kernel.set_pc(tid, address)?;
-                self.promote(tid, space)?;
+                self.promote(tid, space, site)?;
                 if let Some(to) = self.spaces[space].inlined.stops.get(&address).copied() {
                     self.spaces[space].stops += 1;
                     self.kernel.set_pc(tid, to)?;

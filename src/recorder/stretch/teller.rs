@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::{Begun, Place, Step, Stretch};
+use super::{Begun, Place, Resumed, Step, Stretch};
 use crate::plan::{Exit, InstanceId, Plan, SiteIndex};
 use crate::recorder::{Arrival, Concurrency, OpenFrame, Recorder, StackKey, StackPointer, ThreadKey};
 use crate::units::Bytes;
@@ -225,15 +225,19 @@ impl Told {
         };
         let begun = self.frames.partition_point(|frame| frame.state != State::Begun);
         let (of_before, begun) = self.frames.split_at(begun);
-        let begun: Vec<Begun> = begun
-            .iter()
-            .filter_map(|frame| {
-                place(frame).map(|place| Begun {
-                    entry_sp: frame.entry_sp,
-                    place,
-                })
+        let begin = |frame: &Followed| {
+            Some(Begun {
+                entry_sp: frame.entry_sp,
+                place: place(frame)?,
             })
-            .collect();
+        };
+        let begun: Vec<Begun> = begun.iter().filter_map(begin).collect();
+        let resume = |frame: &Followed| {
+            Some(Resumed {
+                entry_sp: Some(frame.entry_sp),
+                place: place(frame)?,
+            })
+        };
         recorder.passed(&Stretch {
             thread: self.thread,
             stack: self.stack,
@@ -241,7 +245,7 @@ impl Told {
             concurrency: self.concurrency,
             steps: &self.steps,
             ended: self.ended.take(),
-            resumed: of_before.last().and_then(place),
+            resumed: of_before.last().and_then(resume),
             begun: &begun,
         });
         self.steps.clear();

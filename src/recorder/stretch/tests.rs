@@ -2,7 +2,7 @@
 //!
 //! Must not know: how a stretch is taken in.
 
-use super::{Begun, Place, Step, Stretch};
+use super::{Begun, Place, Resumed, Step, Stretch};
 use crate::plan::{Exit, FunctionId, InstanceId, Plan, SiteIndex};
 use crate::recorder::{Arrival, Concurrency, Recorder, Recording, StackKey, StackPointer, ThreadKey};
 use crate::scripted::At;
@@ -132,6 +132,13 @@ fn place(site: SiteIndex, sp: u64) -> Place {
     }
 }
 
+fn frame(entry_sp: u64, place: Place) -> Resumed {
+    Resumed {
+        entry_sp: Some(StackPointer(entry_sp)),
+        place,
+    }
+}
+
 #[test]
 fn calls_that_begin_and_end_in_a_stretch_are_counted_and_cost_nothing() {
     let one = one(At::Middle);
@@ -198,7 +205,7 @@ fn a_frame_goes_on_from_where_a_stretch_left_it() {
                 (within(one.second, one.third), 2),
                 (within(one.third, one.second), 1),
             ],
-            resumed: Some(place(one.third, 390)),
+            resumed: Some(frame(500, place(one.third, 390))),
             ..NOTHING
         },
     );
@@ -215,7 +222,7 @@ fn a_frame_that_stands_where_it_stood_is_charged_with_the_rest() {
     pair.arrive(one.entry, 500, 1000);
     pair.arrive(one.second, 400, 1000);
     let unmoved = Stretch {
-        resumed: Some(place(one.second, 400)),
+        resumed: Some(frame(500, place(one.second, 400))),
         ..NOTHING
     };
     pair.pass(9000, &[], unmoved);
@@ -227,6 +234,39 @@ fn a_frame_that_stands_where_it_stood_is_charged_with_the_rest() {
         Some(1020),
         "a line that nothing left has seen nothing"
     );
+}
+
+#[test]
+fn a_frame_that_the_caller_does_not_follow_stays_while_the_one_outside_it_does_not_move() {
+    let mut one = one(At::Middle);
+    let (_, other) = one.plan.add_function("g", 11);
+    let [entry, first, last] = [(11, At::Entry), (12, At::Middle), (13, At::Exit)]
+        .map(|(line, at)| one.plan.add_site(other, &[line], at));
+    let mut pair = Pair::new(&one.plan);
+    pair.arrive(one.entry, 900, 1000);
+    pair.arrive(one.second, 850, 1000);
+    pair.arrive(entry, 800, 1000);
+    let unmoved = Stretch {
+        resumed: Some(frame(900, place(one.second, 850))),
+        ..NOTHING
+    };
+    for site in [first, first, last] {
+        pair.pass(1000, &[], unmoved);
+        pair.arrive(site, if site == last { 800 } else { 780 }, 1000);
+    }
+    pair.arrive(entry, 800, 1000);
+    // It ends unseen, as by an exception.
+    pair.pass(
+        1030,
+        &[(one.third, 850)],
+        Stretch {
+            steps: &[(within(one.second, one.third), 1)],
+            resumed: Some(frame(900, place(one.third, 850))),
+            ..NOTHING
+        },
+    );
+    assert_eq!(pair.stretches.open_frames(THREAD, StackKey::THREAD).count(), 1);
+    pair.finish(1030);
 }
 
 #[test]
@@ -324,7 +364,7 @@ fn a_frame_at_a_conditional_exit_goes_on_with_an_arrival() {
         &[(one.second, 500)],
         Stretch {
             steps: &[(within(one.entry, one.second), 1)],
-            resumed: Some(place(one.second, 500)),
+            resumed: Some(frame(500, place(one.second, 500))),
             ..NOTHING
         },
     );
@@ -410,7 +450,7 @@ fn a_frame_at_a_conditional_exit_stays_open_where_its_end_will_be_told() {
                 (within(one.second, one.third), 1),
                 (within(one.third, one.second), 1),
             ],
-            resumed: Some(stays),
+            resumed: Some(frame(500, stays)),
             ..NOTHING
         },
     );
@@ -524,7 +564,7 @@ fn a_frame_to_resume_that_is_not_open_is_nothing() {
         1000,
         &[],
         Stretch {
-            resumed: Some(place(one.second, 400)),
+            resumed: Some(frame(500, place(one.second, 400))),
             ..NOTHING
         },
     );
@@ -581,7 +621,10 @@ fn a_stretch_costs_nanoseconds() {
             memory: Bytes(round),
             steps: &steps,
             ended: (round > 0).then_some(StackPointer(800)),
-            resumed: Some(place([one.second, one.third][round as usize % 2], 850)),
+            resumed: Some(frame(
+                900,
+                place([one.second, one.third][round as usize % 2], 850),
+            )),
             begun: &[Begun {
                 entry_sp: StackPointer(800),
                 place: place(one.third, 750),

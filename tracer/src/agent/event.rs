@@ -131,6 +131,8 @@ fn tell(thread: Thread, event: &Descriptor, clean: bool, [memory, sp, base_point
     let (place, before) = if known > 0 { stands(known) } else { (0, 0) };
     thread.tell(if known > 0 { RESUMED | place } else { 0 });
     thread.tell(before);
+    let innermost = thread.record(known);
+    thread.tell(if innermost.told == ADOPTED { 0 } else { innermost.entry_sp });
     for number in known + 1..=depth {
         let (place, before) = stands(number);
         let record = thread.record(number);

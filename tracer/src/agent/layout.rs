@@ -211,7 +211,7 @@ pub(crate) const CALL: u32 = 7;
 pub(crate) const WHOLE: u32 = 1;
 
 /// Words of an arrival in the trail before the frames that have begun.
-pub(crate) const ARRIVAL_WORDS: usize = 9;
+pub(crate) const ARRIVAL_WORDS: usize = 10;
 /// Words of each frame that has begun.
 pub(crate) const BEGUN_WORDS: usize = 4;
 /// Ends the steps of an arrival.

@@ -6,12 +6,12 @@ use super::copy::Numbers;
 use super::trail::{self, Trail};
 use crate::addr::RemoteAddr;
 use crate::agent::layout::{
-    BLOCKS, COUNTERS, Control, DESCRIPTORS, DESCRIPTORS_SIZE, DIRTY, Descriptor, FOLDED, HEADER, Header,
-    PAGE, RECORDS, RECORDS_SIZE, ROUTINES, Record, SHARED_SIZE, STACK, STACK_SIZE, TOUCHED, TRAIL,
+    ADOPTED, BLOCKS, COUNTERS, Control, DESCRIPTORS, DESCRIPTORS_SIZE, DIRTY, Descriptor, FOLDED, HEADER,
+    Header, PAGE, RECORDS, RECORDS_SIZE, ROUTINES, Record, SHARED_SIZE, STACK, STACK_SIZE, TOUCHED, TRAIL,
     TRAIL_SIZE, UNTOLD, block_at,
 };
 use crate::ids::TraceeId;
-use crate::passage::{Begun, Passage};
+use crate::passage::{Begun, Passage, Resumed};
 use crate::sys::Answer;
 use crate::sys::shared_memory::SharedMemory;
 use nix::errno::Errno;
@@ -275,14 +275,24 @@ impl Blocks {
         };
         let ended = (told > known).then(|| self.record(slot, known + 1, offset_of!(Record, told_sp)));
         let mut begun = Vec::new();
+        let entry_sp = |number| self.record(slot, number, offset_of!(Record, entry_sp));
         for number in known + 1..=depth {
             if let Some(stands) = stands(number) {
                 begun.push(Begun {
-                    entry_sp: RemoteAddr(self.record(slot, number, offset_of!(Record, entry_sp))),
+                    entry_sp: RemoteAddr(entry_sp(number)),
                     stands,
                 });
             }
         }
+        let adopted =
+            |number| (self.record(slot, number, offset_of!(Record, routine)) >> 32) as u32 == ADOPTED;
+        let resume = |number| {
+            Some(Resumed {
+                entry_sp: (!adopted(number)).then(|| RemoteAddr(entry_sp(number))),
+                stands: stands(number)?,
+            })
+        };
+        let resumed = (known > 0).then(|| resume(known)).flatten();
         let mut steps = Vec::new();
         for (step, number) in numbers.steps.iter().zip(0..) {
             let now = self.get(slot, COUNTERS + number * 8);
@@ -308,7 +318,7 @@ impl Blocks {
             memory: self.header(slot, offset_of!(Header, memory)),
             shared: self.control(offset_of!(Control, threads)) > 1,
             ended: ended.map(RemoteAddr),
-            resumed: if known > 0 { stands(known) } else { None },
+            resumed,
             begun,
             steps,
             arrived: None,

@@ -18,7 +18,7 @@ use crate::address_space::{Engine, may_inject};
 use crate::agent::layout::{BLOCKS, Control, PAGE, RESIDENT, SHARED_SIZE};
 use crate::agent::{self};
 use crate::arch::{BREAKPOINT, distance};
-use crate::ids::{SpaceId, Tid};
+use crate::ids::{SiteId, SpaceId, Tid};
 use crate::pass_descriptor::Recipient;
 use crate::scratch;
 use crate::session::{Core, Gauge};
@@ -31,16 +31,36 @@ use std::mem::offset_of;
 /// Slots of the gate: threads beyond these read their memory at each event.
 const GATED: u32 = 16;
 
+/// Whether the loader has put its addresses into the tables that routines jump by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loaded {
+    /// One of the routines runs.
+    Whole,
+    /// The loader's own breakpoint, or another one, was met.
+    Perhaps,
+}
+
 impl<K: Kernel> Core<K> {
     /// Copies the routines that wait, where that is possible.
     ///
-    /// *State*: `tid` is in the signal-delivery-stop of a hit, with its pc at the site.
-    pub(crate) fn promote(&mut self, tid: Tid, space: SpaceId) -> Answer<()> {
-        let engine = self.spaces[space].engine;
-        if self.spaces[space].inlined.waiting.is_empty() || engine != Engine::Inline {
+    /// *State*: `tid` is in the signal-delivery-stop of the hit of `site`, with its pc there.
+    pub(crate) fn promote(&mut self, tid: Tid, space: SpaceId, site: SiteId) -> Answer<()> {
+        if self.spaces[space].engine != Engine::Inline {
             return Ok(());
         }
-        let waiting = std::mem::take(&mut self.spaces[space].inlined.waiting);
+        let inlined = &mut self.spaces[space].inlined;
+        let is_in = |routine: &RoutineRequest| routine.sites.iter().any(|of_it| of_it.site == site);
+        let loaded = match inlined.waiting.iter().chain(&inlined.unlinked).any(is_in) {
+            true => Loaded::Whole,
+            false => Loaded::Perhaps,
+        };
+        let mut waiting = std::mem::take(&mut inlined.waiting);
+        if loaded == Loaded::Whole {
+            waiting.append(&mut inlined.unlinked);
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
         let possible = may_inject(&mut self.kernel, tid)?
             && !self.kernel.has_shadow_stack(tid)?
             && self.kernel.registers(tid)?.gs_base() == 0;
@@ -53,7 +73,7 @@ impl<K: Kernel> Core<K> {
         }
         let mut held = std::mem::take(&mut self.held);
         let promoted = match self.hold_others(tid, &mut held) {
-            Ok(()) => self.promote_held(tid, space, waiting, &held),
+            Ok(()) => self.promote_held(tid, space, waiting, loaded, &held),
             Err(errno) => Err(errno),
         };
         for other in held.drain(..) {
@@ -70,6 +90,7 @@ impl<K: Kernel> Core<K> {
         tid: Tid,
         space: SpaceId,
         waiting: Vec<RoutineRequest>,
+        loaded: Loaded,
         held: &[Tid],
     ) -> Answer<()> {
         let process = self.tracees.get(&tid).map_or(self.process, |t| t.process);
@@ -81,6 +102,12 @@ impl<K: Kernel> Core<K> {
         let mut routines = Vec::new();
         for request in waiting {
             match self.read_routine(tid, space, request.clone()) {
+                Err(NotInline::UnknownJumps) if loaded == Loaded::Perhaps => {
+                    self.spaces[space].inlined.unlinked.push(request);
+                }
+                Ok(routine) if loaded == Loaded::Perhaps && routine.jumps_by_tables() => {
+                    self.spaces[space].inlined.unlinked.push(request);
+                }
                 Ok(routine) => {
                     let doors = doors::plan(&routine, past);
                     routines.push((routine, doors));
@@ -172,6 +199,7 @@ impl<K: Kernel> Core<K> {
             blocks.set_control(offset_of!(Control, gate_sizes), RssGate::SIZES);
         }
         let inlined = &mut self.spaces[space].inlined;
+        blocks.set_control(offset_of!(Control, own_pages), inlined.pages_before);
         inlined.blocks = Some(blocks);
         inlined.gate = gate;
         Ok(())
@@ -347,10 +375,8 @@ impl<K: Kernel> Core<K> {
             Gauge::Anonymous => after.anonymous.zip(before.anonymous),
         };
         let inlined = &mut self.spaces[space].inlined;
-        if let (Some((after, before)), Some(blocks)) = (grown, &inlined.blocks) {
-            let own = blocks.control(offset_of!(Control, own_pages));
-            let grown = after.saturating_sub(before) / PAGE;
-            blocks.set_control(offset_of!(Control, own_pages), own + grown);
+        if let Some((after, before)) = grown {
+            inlined.take_over(after.saturating_sub(before) / PAGE);
         }
         if let Some(gate) = &inlined.gate {
             gate.gate.seed(&procfs::sizes(process)?);

@@ -9,6 +9,9 @@ use crate::ids::SiteId;
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
+/// A table of jumps is no longer than so many entries.
+const LONGEST_TABLE: u64 = 4096;
+
 /// A copy of a function, all of whose sites are planted already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutineRequest {
@@ -264,8 +267,9 @@ impl Routine {
 
     /// Looks for the tables that indirect jumps may go by, at all places that the code names.
     ///
-    /// A table holds distances from its own start (`lea`, `movslq`, `add`, `jmp`) or addresses (a computed goto). What is
-    /// taken for one too many costs a few bytes of copy.
+    /// A table holds distances from its own start (`lea`, `movslq`, `add`, `jmp`), from a label (the way of GCC's manual,
+    /// "Labels as Values", for shared libraries), or addresses (a computed goto). What is taken for one too many costs
+    /// a few bytes of copy.
     fn find_tables(&mut self, read: &mut impl FnMut(RemoteAddr, &mut [u8]) -> bool) -> Result<(), NotInline> {
         if !self.jumps_by_tables() {
             return Ok(());
@@ -285,13 +289,15 @@ impl Routine {
                 }
             }
         }
-        let mut targets = BTreeSet::new();
+        // Labels whose address is taken: perhaps where distances in a table begin.
+        let mut targets: BTreeSet<RemoteAddr> =
+            tables.iter().copied().filter(|at| self.contains(*at)).collect();
+        let labels: Vec<RemoteAddr> = targets.iter().copied().collect();
         for table in tables {
-            if self.contains(table) {
-                // A label whose address is taken.
-                targets.insert(table);
+            self.follow_addresses(table, read, &mut targets);
+            for base in labels.iter().copied().chain([table]) {
+                self.follow_distances(table, base, read, &mut targets);
             }
-            self.follow_table(table, read, &mut targets);
         }
         targets.retain(|address| self.instructions.contains_key(address));
         if targets.is_empty() && self.request.conventions == Conventions::Standard {
@@ -301,25 +307,33 @@ impl Routine {
         Ok(())
     }
 
-    fn follow_table(
+    fn follow_distances(
         &self,
         table: RemoteAddr,
+        base: RemoteAddr,
         read: &mut impl FnMut(RemoteAddr, &mut [u8]) -> bool,
         targets: &mut BTreeSet<RemoteAddr>,
     ) {
-        const MOST: u64 = 4096;
-        for number in 0..MOST {
+        for number in 0..LONGEST_TABLE {
             let mut entry = [0; 4];
             if !read(table.plus(4 * number), &mut entry) {
                 break;
             }
-            let to = RemoteAddr(table.0.wrapping_add_signed(i64::from(i32::from_le_bytes(entry))));
+            let to = RemoteAddr(base.0.wrapping_add_signed(i64::from(i32::from_le_bytes(entry))));
             if !self.contains(to) {
                 break;
             }
             targets.insert(to);
         }
-        for number in 0..MOST {
+    }
+
+    fn follow_addresses(
+        &self,
+        table: RemoteAddr,
+        read: &mut impl FnMut(RemoteAddr, &mut [u8]) -> bool,
+        targets: &mut BTreeSet<RemoteAddr>,
+    ) {
+        for number in 0..LONGEST_TABLE {
             let mut entry = [0; 8];
             if !read(table.plus(8 * number), &mut entry) {
                 break;

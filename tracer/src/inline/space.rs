@@ -37,6 +37,10 @@ pub(crate) struct Region {
 pub(crate) struct Inlined {
     /// Routines that are still to be copied.
     pub(crate) waiting: Vec<RoutineRequest>,
+    /// Those of them that may jump by tables which are not filled in yet.
+    pub(crate) unlinked: Vec<RoutineRequest>,
+    /// Pages that were lineprof's before there were blocks.
+    pub(crate) pages_before: u64,
     /// Those that are not, and why.
     pub(crate) refused: Vec<(RoutineRequest, NotInline)>,
     pub(crate) numbers: Numbers,
@@ -77,6 +81,16 @@ pub(crate) struct Gate {
 }
 
 impl Inlined {
+    /// Sites of routines that wait to be copied.
+    pub(crate) fn sites_waiting(&self) -> HashSet<SiteId> {
+        let sites = self
+            .waiting
+            .iter()
+            .chain(&self.unlinked)
+            .flat_map(|routine| &routine.sites);
+        sites.map(|site| site.site).collect()
+    }
+
     /// The region with this address.
     fn region(&self, pc: RemoteAddr) -> Option<&Region> {
         self.regions.iter().find(|region| region.range.contains(pc))
@@ -84,8 +98,21 @@ impl Inlined {
 
     /// Memory of the process that is lineprof's, in bytes.
     pub(crate) fn own_memory(&self) -> u64 {
-        let blocks = self.blocks.as_ref();
-        blocks.map_or(0, |blocks| blocks.control(offset_of!(Control, own_pages)) * PAGE)
+        PAGE * match &self.blocks {
+            Some(blocks) => blocks.control(offset_of!(Control, own_pages)),
+            None => self.pages_before,
+        }
+    }
+
+    /// Pages of the process are lineprof's from now on.
+    pub(crate) fn take_over(&mut self, pages: u64) {
+        match &self.blocks {
+            Some(blocks) => {
+                let own = blocks.control(offset_of!(Control, own_pages));
+                blocks.set_control(offset_of!(Control, own_pages), own + pages);
+            }
+            None => self.pages_before += pages,
+        }
     }
 
     /// Whether any copy has this address.

@@ -9,7 +9,7 @@ use crate::agent::layout::{
     ARRIVAL_WORDS, BEGUN_WORDS, END_OF_STEPS, RESUMED, RESUMED_AT_SITE, SHARED, STRAY, STRAY_EXIT,
 };
 use crate::ids::{SiteId, TraceeId};
-use crate::passage::{Arrived, Begun, Exits, Passage, Standing};
+use crate::passage::{Arrived, Begun, Exits, Passage, Resumed, Standing};
 
 /// Words of one thread, of which the last entry may not be whole yet.
 #[derive(Clone, Debug, Default)]
@@ -100,7 +100,10 @@ fn read(words: &[u64], thread: TraceeId, numbers: &Numbers) -> Option<(Passage, 
         ended: (head[6] != 0).then_some(RemoteAddr(head[6])),
         resumed: match head[7] & RESUMED {
             0 => None,
-            _ => standing(known, head[7], head[8], numbers),
+            _ => standing(known, head[7], head[8], numbers).map(|stands| Resumed {
+                entry_sp: (head[9] != 0).then_some(RemoteAddr(head[9])),
+                stands,
+            }),
         },
         begun,
         steps,
