@@ -11,7 +11,7 @@ use crate::agent::layout::{
     TRAIL_SIZE, UNTOLD, block_at,
 };
 use crate::ids::TraceeId;
-use crate::passage::{Begun, Passage, Resumed};
+use crate::passage::{Begun, Passage, Resumed, Step};
 use crate::sys::Answer;
 use crate::sys::shared_memory::SharedMemory;
 use nix::errno::Errno;
@@ -233,6 +233,39 @@ impl Blocks {
         trail.take(thread, numbers, into);
     }
 
+    /// The steps of routines that are marked; the marks go, but for that of the routine that runs.
+    fn steps_since_told(&self, slot: Slot, running: u64, numbers: &Numbers) -> Vec<(Step, u64)> {
+        let mut steps = Vec::new();
+        for (eight, routines) in numbers.routines.chunks(8).enumerate() {
+            let at = TOUCHED + eight as u64 * 8;
+            let mut marks = self.get(slot, at).to_le_bytes();
+            if marks == [0; 8] {
+                continue;
+            }
+            for ((first, end), (mark, routine)) in
+                routines.iter().zip(marks.iter_mut().zip(eight as u64 * 8..))
+            {
+                if *mark == 0 {
+                    continue;
+                }
+                *mark = u8::from(routine == running);
+                for number in *first..*end {
+                    let (counter, folded) =
+                        (COUNTERS + u64::from(number) * 8, FOLDED + u64::from(number) * 8);
+                    let (now, before) = (self.get(slot, counter), self.get(slot, folded));
+                    if now != before
+                        && let Some(step) = numbers.steps.get(number as usize)
+                    {
+                        steps.push((*step, now.wrapping_sub(before)));
+                        self.set(slot, folded, now);
+                    }
+                }
+            }
+            self.set(slot, at, u64::from_le_bytes(marks));
+        }
+        steps
+    }
+
     fn record(&self, slot: Slot, number: u64, field: usize) -> u64 {
         self.get(slot, RECORDS + number * RECORD + field as u64)
     }
@@ -293,15 +326,8 @@ impl Blocks {
             })
         };
         let resumed = (known > 0).then(|| resume(known)).flatten();
-        let mut steps = Vec::new();
-        for (step, number) in numbers.steps.iter().zip(0..) {
-            let now = self.get(slot, COUNTERS + number * 8);
-            let before = self.get(slot, FOLDED + number * 8);
-            if now != before {
-                steps.push((*step, now.wrapping_sub(before)));
-                self.set(slot, FOLDED + number * 8, now);
-            }
-        }
+        let innermost = self.record(slot, depth, offset_of!(Record, routine)) & 0xFFFF_FFFF;
+        let steps = self.steps_since_told(slot, innermost, numbers);
         for number in known + 1..=depth {
             let at = RECORDS + number * RECORD;
             let routine = self.record(slot, number, offset_of!(Record, routine)) & 0xFFFF_FFFF;

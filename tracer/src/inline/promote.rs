@@ -63,7 +63,7 @@ impl<K: Kernel> Core<K> {
         }
         let possible = may_inject(&mut self.kernel, tid)?
             && !self.kernel.has_shadow_stack(tid)?
-            && self.kernel.registers(tid)?.gs_base() == 0;
+            && self.owns_gs(tid, space)?;
         if !possible {
             let refused = waiting
                 .into_iter()
@@ -83,6 +83,14 @@ impl<K: Kernel> Core<K> {
         }
         self.held = held;
         promoted
+    }
+
+    /// Whether the register that blocks are found by is free, or has the thread's block already.
+    fn owns_gs(&mut self, tid: Tid, space: SpaceId) -> Answer<bool> {
+        let base = self.kernel.registers(tid)?.gs_base();
+        let thread = self.tracees.get(&tid).map(|tracee| tracee.id);
+        let block = thread.and_then(|thread| self.block_of(thread, space));
+        Ok(base == 0 || block.is_some_and(|(_, at)| at.0 == base))
     }
 
     fn promote_held(
