@@ -6,24 +6,6 @@ every_program!(engines_agree);
 
 use support::{Engine, Expected, Function, Lineprof, Program, every_program};
 
-/// Programs in which the greatest memory of a line differs inline, with what is missing there.
-const INLINE_DIFFERS: [(&str, &str); 1] = [(
-    "c/coroutines.c",
-    "a step is not told by itself where a frame put aside might be meant",
-)];
-
-/// Calls, hits and increments, as text.
-fn without_memory(functions: &[Function]) -> String {
-    let mut text = String::new();
-    for function in functions {
-        text += &format!("{} {} {}\n", function.name, function.calls, function.increment);
-        for line in &function.lines {
-            text += &format!("  {} {} {}\n", line.line, line.hits, line.increment);
-        }
-    }
-    text
-}
-
 /// The functions of a report as text, memory counted from each function's baseline.
 ///
 /// What lies below the baseline is not the program's doing: the loader's pages, the stack's random start, the
@@ -78,18 +60,11 @@ fn engines_agree(name: &str) {
             comparable(&in_place),
             "{name}: displaced is left, in place right"
         );
-        let agree = comparable(&displaced) == comparable(&inline);
-        match INLINE_DIFFERS.iter().find(|(known, _)| *known == name) {
-            Some((_, why)) => {
-                assert!(!agree, "{name} agrees by now: it needs no exception ({why})");
-                assert_eq!(without_memory(&displaced), without_memory(&inline), "{name}");
-            }
-            None => assert_eq!(
-                comparable(&displaced),
-                comparable(&inline),
-                "{name}: displaced is left, inline right"
-            ),
-        }
+        assert_eq!(
+            comparable(&displaced),
+            comparable(&inline),
+            "{name}: displaced is left, inline right"
+        );
     } else {
         // What is not annotated may be left to chance, like the turns of a loop that another thread ends.
         let fixed = |function: &&Function| {

@@ -9,7 +9,7 @@
 //! that ran before it since the last one was at the memory before.
 
 use crate::layout::{
-    ADOPTED, CALL, Descriptor, END_OF_STEPS, ENTRY, EXIT, LEAVE, RESUMED, RESUMED_AT_SITE, SHARED, STEP, STRAY,
+    ADOPTED, Descriptor, END_OF_STEPS, ENTRY, EXIT, LEAVE, RESUMED, RESUMED_AT_SITE, SHARED, STEP, STRAY,
     STRAY_ENTRY, STRAY_EXIT, UNTOLD, WHOLE,
 };
 use crate::memory;
@@ -37,12 +37,6 @@ pub(crate) unsafe extern "C" fn event(block: *mut u8, number: u64, base_pointer:
             count(thread, event);
         }
         thread.pop_below(sp + 1);
-        return event.done;
-    }
-    if event.kind == CALL {
-        let record = thread.record(thread.depth());
-        record.call_point = u64::from(event.counter);
-        record.call_sp = sp;
         return event.done;
     }
     let memory = memory::now(thread);
@@ -109,8 +103,11 @@ fn tell(thread: Thread, event: &Descriptor, clean: bool, [memory, sp, base_point
     } else {
         0
     };
-    // A frame that a step is made in stands where the step begins; one that called stands at the call.
-    let in_step = clean && event.kind != ENTRY;
+    // A frame that a step is made in stands where the step begins; one that called stands at the call. The end of a frame
+    // whose entry was not seen is a step as well.
+    let top = thread.record(depth);
+    let ends_adopted = event.kind == EXIT && top.told == ADOPTED && top.routine == event.routine;
+    let in_step = clean && event.kind != ENTRY || ends_adopted;
     let stands = |number: u64| -> (u64, u64) {
         if in_step && number == depth {
             let before = sp.wrapping_add_signed(event.depth);

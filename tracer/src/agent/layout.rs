@@ -128,6 +128,12 @@ pub(crate) struct Header {
     pub(crate) slow: u64,
     /// Whether the gate's word is this thread's own; else the agent looks each time.
     pub(crate) gated: u64,
+    /// A register that an event borrows where none is free.
+    pub(crate) register: u64,
+    /// rax, where an event keeps flags in it and no register is free.
+    pub(crate) accumulator: u64,
+    /// Where a jump by a table leads.
+    pub(crate) jump: u64,
 }
 
 /// A frame.
@@ -203,9 +209,6 @@ pub(crate) const STRAY_EXIT: u32 = 4;
 pub(crate) const LEAVE: u32 = 5;
 /// [`Descriptor::kind`]: a call arrives, of which nothing is known.
 pub(crate) const STRAY_ENTRY: u32 = 6;
-
-/// [`Descriptor::kind`]: the frame calls; no arrival.
-pub(crate) const CALL: u32 = 7;
 
 /// [`Descriptor::flags`]: there is no fast path.
 pub(crate) const WHOLE: u32 = 1;

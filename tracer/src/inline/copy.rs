@@ -8,18 +8,17 @@
 //! state: Passed(site), or Astray, when nobody knows: the next site is told of to the agent whatever it is
 //! ```
 
+use super::borrowed::{Borrowed, Needs};
 use super::doors::Doors;
-use super::jumps::{Tables, free_at};
-use super::liveness::Liveness;
-use super::probes::{self, SavedFlags, Ways};
+use super::jumps::{Tables, borrowed_at};
+use super::liveness::{Live, Liveness};
+use super::probes::{self, Ways};
 use super::routine::{BeginsLine, Conventions, NotInline, Routine, SiteRole, target};
 use super::slow;
 use super::ways::{State, WaysThrough};
 use crate::addr::RemoteAddr;
-use crate::agent::layout::{
-    CALL, Descriptor, ENTRY, EXIT, LEAVE, STEP, STRAY, STRAY_ENTRY, STRAY_EXIT, WHOLE,
-};
-use crate::arch::{Assembler, Free, Label, Registers16, distance};
+use crate::agent::layout::{Descriptor, ENTRY, EXIT, LEAVE, STEP, STRAY, STRAY_ENTRY, STRAY_EXIT, WHOLE};
+use crate::arch::{Assembler, Label, distance};
 use crate::code::{CodeOffset, Flow};
 use crate::ids::SiteId;
 use crate::passage::Step;
@@ -37,6 +36,8 @@ pub(crate) enum Place {
     Within(RemoteAddr),
     /// Before this call of the original, with the return address pushed.
     Pushed(RemoteAddr),
+    /// Among a few instructions that do something for us: it is let run to behind them.
+    Brief,
 }
 
 /// A call that a frame may stand at.
@@ -87,6 +88,13 @@ enum Work {
     Return(RemoteAddr),
     /// The frame ends by a jump, which goes to where the instruction leads.
     Leave(RemoteAddr, State),
+}
+
+/// An event that is being written.
+struct Event {
+    borrowed: Borrowed,
+    ways: Ways,
+    end: Label,
 }
 
 struct Stub {
@@ -444,10 +452,11 @@ impl Generator<'_> {
                 if routine.table_targets.is_empty() {
                     return Ok(Some(leaves));
                 }
-                let free = free_at(&facts.liveness, instruction).ok_or(NotInline::UnknownJumps)?;
+                let borrowed = borrowed_at(&facts.liveness, instruction);
                 let outside = self.want(leaves);
                 let unknown = self.want(Work::Node(at, State::Astray));
-                tables.jump(self, routine, at, state, free, [outside, unknown])?;
+                self.place(Place::Brief, state);
+                tables.jump(self, routine, at, state, borrowed, [outside, unknown])?;
                 Ok(None)
             }
         }
@@ -462,10 +471,11 @@ impl Generator<'_> {
         if let Some(point) = self.points.get(&(behind, state)).copied() {
             let moved = facts.through.moved_at(at, state);
             self.numbers.call_points[point as usize].moved = moved;
-            match free_in(facts.liveness.at(at).registers) {
-                Some(free) => probes::call(&mut self.code, point, free),
-                None => self.whole(CALL, point, None, state, 0),
-            }
+            self.place(Place::Brief, state);
+            let borrowed = Borrowed::among(facts.liveness.at(at), Needs::Register);
+            borrowed.keep(&mut self.code);
+            probes::call(&mut self.code, point, borrowed.register());
+            borrowed.give_back(&mut self.code);
             self.place(Place::At(at), state);
         }
         if facts.doors.kept.contains(&at) {
@@ -508,12 +518,14 @@ impl Generator<'_> {
             .get(&at)
             .map(Vec::as_slice)
             .unwrap_or_default();
-        let live = facts.liveness.at(at);
-        let Some(free) = free_in(live.registers).filter(|_| !states.is_empty() && live.flags == 0) else {
+        if states.is_empty() {
             return Ok(astray);
-        };
-        let label = self.want(astray);
-        probes::came_back(&mut self.code, free, label);
+        }
+        self.place(Place::Brief, State::Astray);
+        let borrowed = Borrowed::among(facts.liveness.at(at), Needs::Both);
+        let (free, elsewhere) = (borrowed.register(), self.code.label());
+        borrowed.keep(&mut self.code);
+        probes::came_back(&mut self.code, free, elsewhere);
         let mut arms = Vec::new();
         for state in states {
             let arm = self.code.label();
@@ -525,14 +537,20 @@ impl Generator<'_> {
             probes::is_call(&mut self.code, point, free, arm);
             arms.push((arm, *state));
         }
-        self.code.jump(label);
+        self.code.jump(elsewhere);
         for (arm, state) in arms {
             self.code.bind(arm);
-            self.place(Place::At(at), state);
+            self.place(Place::Brief, state);
             probes::mark(&mut self.code, self.routine);
+            borrowed.give_back(&mut self.code);
+            self.place(Place::At(at), state);
             let to = self.way_to(routine, at, state);
             self.code.jump(to);
         }
+        self.code.bind(elsewhere);
+        self.place(Place::Brief, State::Astray);
+        borrowed.give_back(&mut self.code);
+        self.place(Place::At(at), State::Astray);
         // Nobody comes here from above; what is astray is written next.
         Ok(astray)
     }
@@ -553,14 +571,8 @@ impl Generator<'_> {
             (_, SiteRole::Exit) => EXIT,
             (_, SiteRole::Entry | SiteRole::Middle | SiteRole::MayExit) => STEP,
         };
-        let saved = match (live.flags, kind) {
-            (0, _) => None,
-            // Where calls and returns are, the ABI has nobody keep anything in flags.
-            (_, ENTRY | EXIT) => return Err(NotInline::FlagsInUse),
-            _ => Some(SavedFlags::among(live.registers).ok_or(NotInline::FlagsInUse)?),
-        };
         if state == State::Astray {
-            self.whole_keeping(saved, kind, Some(site.site));
+            self.whole(live, kind, site.site);
             return Ok(work);
         }
         let moved = facts.through.moved_before(at, state);
@@ -568,25 +580,25 @@ impl Generator<'_> {
             previous: state.passed(),
             site: site.site,
         });
-        match (kind, free_in(live.registers)) {
-            (ENTRY, Some(free)) => {
-                let ways = self.event(kind, counter, Some(site.site), state, moved, 0);
-                probes::entry(&mut self.code, ways, counter, self.routine, free);
-            }
-            (EXIT, Some(free)) => {
-                let ways = self.event(kind, counter, Some(site.site), state, moved, 0);
-                probes::exit(&mut self.code, ways, counter, free);
-            }
-            (ENTRY | EXIT, None) => self.whole(kind, counter, Some(site.site), state, moved),
-            _ => {
-                let start = self.code.length();
-                let ways = self.event(kind, counter, Some(site.site), state, moved, 0);
-                probes::step(&mut self.code, ways, counter, saved);
-                if saved.is_some() {
-                    self.ends_here(start);
-                }
-            }
+        let needs = match kind {
+            ENTRY | EXIT => Needs::Both,
+            _ => Needs::Flags,
+        };
+        let event = self.begin(
+            Borrowed::among(live, needs),
+            kind,
+            counter,
+            Some(site.site),
+            state,
+            moved,
+        );
+        let free = event.borrowed.register();
+        match kind {
+            ENTRY => probes::entry(&mut self.code, event.ways, counter, self.routine, free),
+            EXIT => probes::exit(&mut self.code, event.ways, counter, free),
+            _ => probes::step(&mut self.code, event.ways, counter),
         }
+        self.end(event);
         Ok(work)
     }
 
@@ -603,14 +615,20 @@ impl Generator<'_> {
             previous: state.passed(),
             site: site.site,
         });
-        let live = facts.liveness.leaving().or(instruction.reads);
-        match free_in(live) {
-            Some(free) => {
-                let ways = self.event(LEAVE, counter, Some(site.site), state, 0, 0);
-                probes::leave(&mut self.code, ways, counter, free);
-            }
-            None => self.whole(LEAVE, counter, Some(site.site), state, 0),
-        }
+        let live = Live {
+            registers: facts.liveness.leaving().or(instruction.reads),
+            flags: 0,
+        };
+        let event = self.begin(
+            Borrowed::among(live, Needs::Both),
+            LEAVE,
+            counter,
+            Some(site.site),
+            state,
+            0,
+        );
+        probes::leave(&mut self.code, event.ways, counter, event.borrowed.register());
+        self.end(event);
         self.place(Place::At(at), State::Astray);
         match routine.jump_target(at) {
             Some(to) => self.code.jump_to(to).or(Err(NotInline::OutOfReach)),
@@ -623,27 +641,28 @@ impl Generator<'_> {
         self.numbers.steps.len() as u32 - 1
     }
 
-    /// Takes note of an event whose code is written next.
-    fn event(
+    /// Begins an event: what it borrows is kept.
+    fn begin(
         &mut self,
+        borrowed: Borrowed,
         kind: u32,
         counter: u32,
         site: Option<SiteId>,
         state: State,
         moved: i64,
-        flags: u32,
-    ) -> Ways {
+    ) -> Event {
         let ways = Ways {
             slow: self.code.label(),
             again: self.code.label(),
             done: self.code.label(),
         };
-        self.places
-            .push((self.code.length(), PlaceOf::Until(ways.done), state));
+        let end = self.code.label();
+        self.places.push((self.code.length(), PlaceOf::Until(end), state));
+        borrowed.keep(&mut self.code);
         let previous = state.passed().map_or(0, |site| site.0 + 1);
         self.stubs.push(Stub {
             ways,
-            end: ways.done,
+            end,
             descriptor: Descriptor {
                 again: 0,
                 done: 0,
@@ -652,50 +671,30 @@ impl Generator<'_> {
                 site: site.map_or(0, |site| site.0),
                 previous,
                 routine: self.routine,
-                flags,
+                flags: 0,
                 depth: -moved,
             },
         });
-        ways
+        Event { borrowed, ways, end }
     }
 
-    /// The event that began at `start` is not over before this.
-    fn ends_here(&mut self, start: usize) {
-        let end = self.code.label();
-        self.code.bind(end);
-        if let Some(place) = self
-            .places
-            .iter_mut()
-            .rev()
-            .find(|(offset, _, _)| *offset == start)
-        {
-            place.1 = PlaceOf::Until(end);
-        }
+    /// What was borrowed is given back.
+    fn end(&mut self, event: Event) {
+        event.borrowed.give_back(&mut self.code);
+        self.code.bind(event.end);
+    }
+
+    /// An arrival from nowhere, which is the agent's alone.
+    fn whole(&mut self, live: Live, kind: u32, site: SiteId) {
+        let borrowed = Borrowed::among(live, Needs::Flags);
+        let event = self.begin(borrowed, kind, 0, Some(site), State::Astray, 0);
         if let Some(stub) = self.stubs.last_mut() {
-            stub.end = end;
+            stub.descriptor.flags = WHOLE;
         }
-    }
-
-    /// An arrival from nowhere, which keeps what is in the flags.
-    fn whole_keeping(&mut self, saved: Option<SavedFlags>, kind: u32, site: Option<SiteId>) {
-        let start = self.code.length();
-        let ways = self.event(kind, 0, site, State::Astray, 0, WHOLE);
-        probes::keep_flags(&mut self.code, saved);
-        self.code.jump(ways.slow);
-        self.code.bind(ways.again);
-        self.code.bind(ways.done);
-        probes::give_flags_back(&mut self.code, saved);
-        if saved.is_some() {
-            self.ends_here(start);
-        }
-    }
-
-    /// An event that is the agent's alone.
-    fn whole(&mut self, kind: u32, counter: u32, site: Option<SiteId>, state: State, moved: i64) {
-        let ways = self.event(kind, counter, site, state, moved, WHOLE);
-        self.code.jump(ways.slow);
-        self.code.bind(ways.again);
-        self.code.bind(ways.done);
+        self.code.jump(event.ways.slow);
+        self.code.bind(event.ways.again);
+        self.code.bind(event.ways.done);
+        self.end(event);
     }
 
     fn write_stubs(&mut self) {
@@ -713,10 +712,6 @@ impl Generator<'_> {
             self.numbers.ends.push(RemoteAddr(address(stub.end)));
         }
     }
-}
-
-fn free_in(live: Registers16) -> Option<Free> {
-    Free::ALL.into_iter().find(|free| !live.contains(*free))
 }
 
 /// The condition of a conditional jump: 70 to 7F with 8 bits, 0F 80 to 0F 8F with 32, behind any prefixes.

@@ -9,12 +9,18 @@
 //!           the jump as it was       the jump as it was: into the original, where a breakpoint tells of the next site
 //! ```
 
+use super::borrowed::{Borrowed, Needs};
 use super::copy::Generator;
-use super::liveness::Liveness;
+use super::liveness::{Live, Liveness};
+use super::probes::header;
 use super::routine::{NotInline, Routine};
 use super::ways::State;
 use crate::addr::RemoteAddr;
-use crate::arch::{Assembler, Condition, Effects, Free, Label, load_of_target};
+use crate::agent::layout::Header;
+use crate::arch::{Assembler, Condition, Effects, Label, load_of_target};
+use std::mem::offset_of;
+
+const JUMP: u64 = header(offset_of!(Header, jump));
 
 /// The tables of one routine.
 #[derive(Debug, Default)]
@@ -34,14 +40,14 @@ enum Word {
     Address(Label),
 }
 
-/// A register that a jump by a table may use: nobody needs it, wherever that leads.
-pub(super) fn free_at(liveness: &Liveness, jump: &Effects) -> Option<Free> {
+/// What a jump by a table borrows: nobody needs it, wherever that leads, or it is kept.
+pub(super) fn borrowed_at(liveness: &Liveness, jump: &Effects) -> Borrowed {
     let live = liveness.anywhere();
-    let in_use = live.registers.or(jump.reads);
-    let mut free = Free::ALL
-        .into_iter()
-        .filter(|register| !in_use.contains(*register));
-    free.next().filter(|_| live.flags == 0)
+    let in_use = Live {
+        registers: live.registers.or(jump.reads),
+        flags: live.flags,
+    };
+    Borrowed::among(in_use, Needs::Both)
 }
 
 impl Tables {
@@ -53,7 +59,7 @@ impl Tables {
         routine: &Routine,
         at: RemoteAddr,
         state: State,
-        free: Free,
+        borrowed: Borrowed,
         [outside, unknown]: [Label; 2],
     ) -> Result<(), NotInline> {
         let Some(jump) = routine.instructions.get(&at) else {
@@ -65,6 +71,8 @@ impl Tables {
             .iter()
             .find(|range| range.contains(routine.entry));
         let range = *range.ok_or(NotInline::NoBody)?;
+        let (free, leaves) = (borrowed.register(), generator.code.label());
+        borrowed.keep_register(&mut generator.code);
         let (load, displacement) = load_of_target(jump, free).ok_or(NotInline::UnknownJumps)?;
         generator.moved(
             &load,
@@ -72,6 +80,7 @@ impl Tables {
             at,
         )?;
         let code = &mut generator.code;
+        borrowed.keep_flags(code);
         let start = code.label();
         let numbers_at = code.label();
         let places_at = code.label();
@@ -79,14 +88,23 @@ impl Tables {
         let places = code.label();
         code.subtract_by(start, free);
         code.compare_number(free, (range.end.0 - range.start.0) as u32);
-        code.jump_if(Condition::AboveOrEqual, outside);
+        code.jump_if(Condition::AboveOrEqual, leaves);
         code.double(free);
         code.add_by(numbers_at, free);
         code.follow_short(free);
         code.times_eight(free);
         code.add_by(places_at, free);
         code.follow(free);
-        code.jump_by_register(free);
+        if borrowed.is_free() {
+            code.jump_by_register(free);
+        } else {
+            code.store(free, JUMP);
+            borrowed.give_back(code);
+            code.jump_by(JUMP);
+        }
+        code.bind(leaves);
+        borrowed.give_back(code);
+        code.jump(outside);
         self.words.push((start, Word::Number(range.start.0)));
         self.words.push((numbers_at, Word::Address(numbers)));
         self.words.push((places_at, Word::Address(places)));

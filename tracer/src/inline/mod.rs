@@ -25,6 +25,7 @@
 //! | `../agent` | what the process runs itself, and the layout of the memory that is shared with it |
 
 mod blocks;
+mod borrowed;
 mod copy;
 mod doors;
 mod jumps;

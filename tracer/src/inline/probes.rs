@@ -1,6 +1,6 @@
 //! What is done at an event: a few instructions each, that need no more than a register and touch no stack.
 //!
-//! Must not know: where they are put, which event is theirs.
+//! Must not know: where they are put, which event is theirs, what the program has in registers and flags (`borrowed`).
 //!
 //! ```text
 //! step     gate? ─► again: count ─► done                     changed ─► the agent, which comes back to `again` or `done`
@@ -9,11 +9,11 @@
 //! call     the record keeps which call it is, and the stack pointer
 //! return   the same stack pointer, the same call? ─► mark ─► on in that call's state; else astray
 //! ```
-//! Flags are nobody's where these run: that has been looked at. A thread that is interrupted between two of them is let
+//! Flags and the register are nobody's where these run, or were kept before. A thread that is interrupted between two of them is let
 //! run to their end before anything else happens to it (`signals`).
 
 use crate::agent::layout::{COUNTERS, DIRTY, HEADER, Header, Record, TOUCHED};
-use crate::arch::{Assembler, Condition, Free, Label, Registers16};
+use crate::arch::{Assembler, Condition, Free, Label};
 use std::mem::offset_of;
 
 /// A field of the thread's header, from the base of `gs`.
@@ -54,51 +54,11 @@ fn look_at_gate(code: &mut Assembler, slow: Label) {
     code.jump_if(Condition::NotEqual, slow);
 }
 
-/// Where flags that are in use are kept during an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SavedFlags {
-    /// In rax, which nobody needs.
-    InAccumulator,
-    /// In rax, whose own value is in this register meanwhile.
-    Beside(Free),
-}
-
-impl SavedFlags {
-    /// What can be had while these registers are in use.
-    pub(super) fn among(live: Registers16) -> Option<Self> {
-        if !live.contains(Free::ACCUMULATOR) {
-            return Some(Self::InAccumulator);
-        }
-        let mut free = Free::ALL.into_iter().filter(|free| !live.contains(*free));
-        free.next().map(Self::Beside)
-    }
-}
-
-pub(super) fn keep_flags(code: &mut Assembler, saved: Option<SavedFlags>) {
-    if let Some(SavedFlags::Beside(free)) = saved {
-        code.copy(Free::ACCUMULATOR, free);
-    }
-    if saved.is_some() {
-        code.keep_flags();
-    }
-}
-
-pub(super) fn give_flags_back(code: &mut Assembler, saved: Option<SavedFlags>) {
-    if saved.is_some() {
-        code.give_flags_back();
-    }
-    if let Some(SavedFlags::Beside(free)) = saved {
-        code.copy(free, Free::ACCUMULATOR);
-    }
-}
-
-pub(super) fn step(code: &mut Assembler, ways: Ways, counter: u32, saved: Option<SavedFlags>) {
-    keep_flags(code, saved);
+pub(super) fn step(code: &mut Assembler, ways: Ways, counter: u32) {
     look_at_gate(code, ways.slow);
     code.bind(ways.again);
     count(code, counter);
     code.bind(ways.done);
-    give_flags_back(code, saved);
 }
 
 pub(super) fn entry(code: &mut Assembler, ways: Ways, counter: u32, routine: u32, free: Free) {

@@ -344,7 +344,7 @@ impl<K: Kernel> Core<K> {
         for tid in threads {
             let pc = self.kernel.registers(*tid)?.pc();
             if within(&self.spaces[space].inlined, pc) {
-                gone_is_fine(self.run_while(*tid, |inlined, pc| within(inlined, pc)))?;
+                gone_is_fine(self.quietly(*tid, |core| core.run_while(*tid, within)))?;
             }
         }
         Ok(())

@@ -4,11 +4,13 @@
 //!
 //! ```text
 //! within an event    it is let run to the event's end, with every signal held: nobody sees half of one
+//! at a call, a return, a jump by a table    as well, a few instructions
 //! before an instruction of the copy    it stands before the same one of the original, as handlers, unwinders and core
 //!                    dumps see it, if that is still there; it comes back by a breakpoint or a door
 //! ```
 
 use super::copy::Place;
+use super::space::Inlined;
 use super::ways::State;
 use crate::addr::RemoteAddr;
 use crate::agent::layout::{HEADER, Header, RESUMED_AT_SITE, STACK, STACK_SIZE};
@@ -38,11 +40,29 @@ impl<K: Kernel> Core<K> {
             return Ok(());
         }
         let registers = self.kernel.registers(tid)?;
-        let Some(end) = self.event_end(tid, space, registers.pc())? else {
-            return self.leave_instruction(tid, space, leaving);
-        };
-        self.run_to(tid, end)?;
+        let is_brief = |inlined: &Inlined, pc| matches!(inlined.find(pc), Some((Place::Brief, _)));
+        if let Some(end) = self.event_end(tid, space, registers.pc())? {
+            self.quietly(tid, |core| core.run_to(tid, end))?;
+        } else if is_brief(&self.spaces[space].inlined, registers.pc()) {
+            self.quietly(tid, |core| core.run_while(tid, is_brief))?;
+        }
         self.leave_instruction(tid, space, leaving)
+    }
+
+    /// Does something to a stopped thread while all its signals are held; the one it was stopped for is there afterwards.
+    pub(super) fn quietly(&mut self, tid: Tid, act: impl FnOnce(&mut Self) -> Answer<()>) -> Answer<()> {
+        let info = self.kernel.signal_info(tid).ok();
+        let mask = self.kernel.signal_mask(tid)?;
+        self.kernel.set_signal_mask(tid, !Signal::TRAP.bit())?;
+        let acted = act(self);
+        if acted == Err(Errno::ESRCH) {
+            return acted;
+        }
+        self.kernel.set_signal_mask(tid, mask)?;
+        if let Some(info) = info {
+            self.kernel.set_signal_info(tid, &info)?;
+        }
+        acted
     }
 
     /// Where the event ends that a thread with this pc is in.
@@ -80,7 +100,7 @@ impl<K: Kernel> Core<K> {
         let (at, pop) = match place {
             Place::At(at) => (at, 0),
             Place::Pushed(at) => (at, 8),
-            Place::Within(_) => return Ok(()),
+            Place::Within(_) | Place::Brief => return Ok(()),
         };
         if let (State::Passed(site), Some(id)) = (state, self.tracees.get(&tid).map(|t| t.id))
             && let Some((slot, _)) = self.block_of(id, space)
@@ -109,11 +129,7 @@ impl<K: Kernel> Core<K> {
         self.kernel.set_registers(tid, &registers)
     }
 
-    /// Lets a stopped thread run to `end`, with all its signals held.
     fn run_to(&mut self, tid: Tid, end: RemoteAddr) -> Answer<()> {
-        let info = self.kernel.signal_info(tid).ok();
-        let mask = self.kernel.signal_mask(tid)?;
-        self.kernel.set_signal_mask(tid, !Signal::TRAP.bit())?;
         let by_processor = self.kernel.stop_before(tid, Some(end));
         let ran = self.run_until(tid, end, by_processor.map_or(Go::Step, |()| Go::On));
         if ran == Err(Errno::ESRCH) {
@@ -122,21 +138,11 @@ impl<K: Kernel> Core<K> {
         if by_processor.is_ok() {
             self.kernel.stop_before(tid, None)?;
         }
-        self.kernel.set_signal_mask(tid, mask)?;
-        if let Some(info) = info {
-            self.kernel.set_signal_info(tid, &info)?;
-        }
         ran
     }
 
-    /// Lets a stopped thread run, an instruction at a time, as long as it stands where `stays` says.
-    pub(super) fn run_while(
-        &mut self,
-        tid: Tid,
-        stays: impl Fn(&super::space::Inlined, RemoteAddr) -> bool,
-    ) -> Answer<()> {
-        let mask = self.kernel.signal_mask(tid)?;
-        self.kernel.set_signal_mask(tid, !Signal::TRAP.bit())?;
+    /// Lets a stopped thread whose signals are held run, an instruction at a time, as long as it stands where `stays` says.
+    pub(super) fn run_while(&mut self, tid: Tid, stays: impl Fn(&Inlined, RemoteAddr) -> bool) -> Answer<()> {
         loop {
             self.kernel.resume(tid, Go::Step, Signal::NONE)?;
             let status = self.parked.wait_for(&mut self.kernel, tid)?;
@@ -146,10 +152,9 @@ impl<K: Kernel> Core<K> {
             }
             let pc = self.kernel.registers(tid)?.pc();
             if !stays(&self.spaces[self.space_of(tid)].inlined, pc) {
-                break;
+                return Ok(());
             }
         }
-        self.kernel.set_signal_mask(tid, mask)
     }
 
     fn run_until(&mut self, tid: Tid, end: RemoteAddr, go: Go) -> Answer<()> {
@@ -189,9 +194,8 @@ impl<K: Kernel> Core<K> {
         let registers = self.kernel.registers(tid)?;
         let within = matches!(
             self.spaces[space].inlined.find(registers.pc()),
-            Some((Place::Within(_), _))
+            Some((Place::Within(_) | Place::Brief, _))
         );
-        tracing::debug!(%tid, pc = %registers.pc(), place = ?self.spaces[space].inlined.find(registers.pc()), gs = registers.gs_base(), "fault");
         if !within || registers.gs_base() != 0 {
             return Ok(false);
         }

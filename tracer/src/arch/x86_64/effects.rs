@@ -24,6 +24,10 @@ impl Registers16 {
         self.0 & (1 << register.number()) != 0
     }
 
+    pub(crate) fn only(register: Free) -> Self {
+        Self(1 << register.number())
+    }
+
     pub(crate) fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -53,6 +57,9 @@ impl Free {
 
     /// rax.
     pub(crate) const ACCUMULATOR: Self = Self(0);
+
+    /// One to be borrowed where none is free.
+    pub(crate) const ANY: Self = Self(11);
 
     /// The processor's number.
     pub(crate) fn number(self) -> u8 {
