@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{
-    Function, Line, Lineprof, Program, Report, Running, compile, every_c_or_cpp_program, run, testprogs,
+    Function, Line, Lineprof, Program, Real, Report, Running, every_c_or_cpp_program, lua, testprogs,
 };
 
 /// A count for each line of each file.
@@ -210,46 +210,20 @@ fn counts_are_gcovs(name: &str) {
 
 #[test]
 fn lua_counts_as_gcov_on_99_of_100_lines() {
-    let sources = lua_sources();
-    let include = format!("-I{}", sources.display());
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&sources)
-        .expect("the sources of Lua are readable")
-        .map(|entry| entry.expect("the sources of Lua are readable").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
-        .collect();
-    files.sort();
-    files.push(testprogs().join("lua/main.c"));
-    // A cache of one string and a fixed seed: what is counted must not depend on addresses or time.
-    let flags = [
-        "cc",
-        "-O0",
-        "-std=gnu99",
-        "-DSTRCACHE_N=1",
-        "-DSTRCACHE_M=2",
-        "-Dluai_makeseed(L)=42u",
-        "-lm",
-    ];
-    let words = |more: &[&str]| -> Vec<String> {
-        flags
-            .iter()
-            .chain(more)
-            .copied()
-            .chain([include.as_str()])
-            .map(str::to_string)
-            .collect()
-    };
-    // By its name alone: Lua keeps the string, and its length counts.
-    let script = ["script.lua".to_string()];
-
-    let counted = compile(&words(&["--coverage"]), &files, "lua-gcov");
+    let counted = lua(&["-O0", "--coverage"], "lua-gcov").binary;
+    let Real {
+        binary,
+        folder,
+        arguments: script,
+        files,
+    } = lua(&["-O0", "-g"], "lua");
     let gcov_first = gcov(&counted, &script, 0);
     let gcov_again = gcov(&counted, &script, 0);
     assert_eq!(gcov_first, gcov_again, "Lua's counts change from run to run");
 
-    let binary = compile(&words(&["-g"]), &files, "lua");
     let (report, finished) = Lineprof::new()
-        .folder(testprogs().join("lua"))
-        .options(["--file", "*/lua-5.4.9/*"])
+        .folder(folder)
+        .options(["--file", files])
         .report(&binary, &script);
     assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
     assert!(report.tracing.refused.is_empty(), "{:?}", report.tracing.refused);
@@ -263,40 +237,4 @@ fn lua_counts_as_gcov_on_99_of_100_lines() {
         "only {equal} of {compared} lines are equal"
     );
     assert_known(&differences, &known_differences(|file| file.starts_with("lua-")));
-}
-
-/// The folder of Lua's sources, in the crate that carries them.
-fn lua_sources() -> PathBuf {
-    let finished = run(
-        Path::new(env!("CARGO")),
-        &[
-            "metadata",
-            "--format-version=1",
-            "--offline",
-            // The packages of other platforms need not have been downloaded.
-            "--filter-platform",
-            "host-tuple",
-            "--manifest-path",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-        ],
-    );
-    assert_eq!(
-        finished.code(),
-        0,
-        "cargo metadata fails:\n{}",
-        finished.stderr_text()
-    );
-    let metadata: serde_json::Value = serde_json::from_slice(&finished.stdout).expect("cargo writes JSON");
-    let packages = metadata["packages"].as_array().expect("there are packages");
-    let package = packages
-        .iter()
-        .find(|package| package["name"] == "lua-src")
-        .expect("lua-src is a dependency");
-    let manifest = package["manifest_path"]
-        .as_str()
-        .expect("a package has a manifest");
-    Path::new(manifest)
-        .parent()
-        .expect("a manifest lies in a folder")
-        .join("lua-5.4.9")
 }

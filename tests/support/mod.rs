@@ -19,6 +19,7 @@ mod attach;
 mod build;
 mod lineprof;
 mod program;
+mod real;
 mod report;
 mod run;
 
@@ -28,6 +29,7 @@ pub(crate) use attach::{
 pub(crate) use build::{Binary, build_dir, compile};
 pub(crate) use lineprof::{Engine, Lineprof};
 pub(crate) use program::{Annotation, Exit, Expected, Program, programs_on_disk, testprogs};
+pub(crate) use real::{Real, lua, sqlite};
 pub(crate) use report::{End, Function, Line, Report};
 pub(crate) use run::{Finished, Running, WATCHDOG, run};
 

@@ -52,7 +52,7 @@ pub(crate) struct RefusedSite {
 }
 
 /// One profiled function. Memory in bytes.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) linkage_name: Option<String>,
@@ -68,7 +68,7 @@ pub(crate) struct Function {
 }
 
 /// One line of a function. Memory in bytes.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) line: u32,
     /// Set where the line lies in another file than the function.
