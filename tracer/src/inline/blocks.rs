@@ -122,9 +122,8 @@ impl Blocks {
         ] {
             self.set_header(slot, field, value);
         }
-        if !gated {
-            self.set(slot, DIRTY, 1);
-        }
+        // Its first event looks for itself: nobody has marked the slot while it was not in use.
+        self.set(slot, DIRTY, 1);
         Some(slot)
     }
 

@@ -241,7 +241,6 @@ impl<K: Kernel> Core<K> {
         if gate.learned().is_none() {
             return Ok(None);
         }
-        gate.set_slots_in_use(GATED);
         Ok(Some(Gate {
             gate,
             at,

@@ -39,6 +39,10 @@ impl<K: Kernel> Core<K> {
             tracing::warn!(%tid, "no block is left");
             return Ok(());
         };
+        if let Some(gate) = inlined.gate.as_ref().filter(|_| slot.0 < gates) {
+            let in_use = blocks.in_use().into_iter().map(|(Slot(slot), _)| slot + 1).max();
+            gate.gate.set_slots_in_use(in_use.unwrap_or(0).min(gates));
+        }
         let address = blocks.address(slot);
         let pages = Blocks::pages(inlined.numbers.steps.len(), inlined.numbers.routines.len());
         for page in &pages {

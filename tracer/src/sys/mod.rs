@@ -9,6 +9,7 @@
 
 pub(crate) mod descriptors;
 pub(crate) mod doorbell;
+mod late_close;
 pub(crate) mod linux;
 pub(crate) mod pin;
 pub(crate) mod procfs;

@@ -26,6 +26,7 @@ pub(crate) mod tests;
 mod tracepoint;
 
 use super::Answer;
+use super::late_close::LateClose;
 use super::procfs::{self, Sizes};
 use super::shared_memory::SharedMemory;
 use crate::ids::Pid;
@@ -128,7 +129,7 @@ pub(crate) struct MmId(pub(crate) u32);
 pub(crate) struct RssGate {
     memory: SharedMemory,
     program: OwnedFd,
-    event: OwnedFd,
+    event: LateClose,
     slots: u32,
 }
 
@@ -155,7 +156,7 @@ impl RssGate {
         let gate = Self {
             memory,
             program,
-            event: bpf::open_event(tracepoint.id).map_err(at(Step::OpenEvent))?,
+            event: LateClose::new(bpf::open_event(tracepoint.id).map_err(at(Step::OpenEvent))?),
             slots,
         };
         gate.forget();
