@@ -73,6 +73,12 @@ pub(crate) struct Profile {
     /// How the instruction under a breakpoint is run
     #[arg(long, value_enum, default_value_t = Engine::Auto)]
     pub(crate) engine: Engine,
+    /// How what runs inline hears that memory has changed
+    #[arg(long, value_enum, default_value_t = Gate::Auto)]
+    pub(crate) gate: Gate,
+    /// Look at each event whether the kernel's word on memory was missed, and fail if it was: slow
+    #[arg(long, conflicts_with = "gate")]
+    pub(crate) verify_gate: bool,
     /// The program and its arguments
     #[arg(
         value_name = "PROGRAM",
@@ -163,6 +169,15 @@ pub(crate) enum Metric {
     Pss,
     /// Resident memory of this process alone
     Uss,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Gate {
+    /// The kernel tells where it may (needs CAP_BPF and CAP_PERFMON), else statm
+    #[default]
+    Auto,
+    /// It reads /proc/self/statm each time
+    Statm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -82,6 +82,8 @@ pub(crate) fn explain(error: &profiler::Error, doing: Doing) -> Failure {
         profiler::Error::NoMatch(vain) => no_match(vain, error.to_string()),
         profiler::Error::NotMapped { .. } => Failure::new(error.to_string())
             .hint("the program may have been replaced on disk, or run by another program (qemu, ld.so): start it anew"),
+        profiler::Error::Gate { .. } => Failure::new(error.to_string())
+            .hint("--gate statm looks at each event; and please report this kernel"),
         profiler::Error::Memory { source, .. } => memory(error.to_string(), source),
         profiler::Error::Thread(source) => Failure::new(format!("{error}: {}", reason(source)))
             .hint("the limit of processes may be reached: see `ulimit -u`"),

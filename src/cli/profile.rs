@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use lineprof::metric::Reading;
 use lineprof::profile::{self, Metric, Report};
 use lineprof::profiler::{
-    self, Children, Engine, Observer, Outcome, Pending, Pid, Pinning, Profiled, Progress, Settings,
+    self, Children, Engine, Gates, Observer, Outcome, Pending, Pid, Pinning, Profiled, Progress, Settings,
     SignalMask, StopHandle, Target,
 };
 use lineprof::report::escape::Escaped;
@@ -154,6 +154,11 @@ fn settings(args: &Profile) -> Settings {
             args::Engine::Displaced => Engine::Displaced,
             args::Engine::InPlace => Engine::InPlace,
             args::Engine::Inline => Engine::Inline,
+        },
+        gates: match args.gate {
+            _ if args.verify_gate => Gates::Verified,
+            args::Gate::Auto => Gates::Cheapest,
+            args::Gate::Statm => Gates::Statm,
         },
         pinning: Pinning::WhileHot,
         pending: if args.pending {

@@ -33,6 +33,12 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Memory changed, and the gate said nothing.
+    #[error("the gate missed {events} changes of memory: what ran inline was told wrong")]
+    Gate {
+        /// Before how many events.
+        events: u64,
+    },
     /// No thread could be had.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),

@@ -40,6 +40,8 @@ pub(super) struct Following<'s> {
     begun: usize,
     /// Why the first program has nothing to profile, where others may have.
     vain: Option<Error>,
+    /// Events that a gate should have told of.
+    gate_failed: u64,
 }
 
 impl<'s> Following<'s> {
@@ -62,6 +64,7 @@ impl<'s> Following<'s> {
             finished: Vec::new(),
             begun: 0,
             vain: None,
+            gate_failed: 0,
         };
         match prepared {
             Ok(prepared) => following.watch(prepared, named, entered, observer)?,
@@ -172,6 +175,7 @@ impl<'s> Following<'s> {
             }
             let number = watch.number();
             let watched = watch.watched(&self.session, end);
+            self.gate_failed += watched.counts.gate_failed;
             self.finished.push((number, watched.profiled(self.settings)));
         }
     }
@@ -273,6 +277,11 @@ impl<'s> Following<'s> {
     }
 
     fn outcome(mut self, exit: Option<End>) -> Result<Outcome, Error> {
+        if self.gate_failed > 0 {
+            return Err(Error::Gate {
+                events: self.gate_failed,
+            });
+        }
         self.finished.sort_by_key(|(number, _)| *number);
         let mut profiled: Vec<Profiled> = self.finished.drain(..).map(|(_, profiled)| profiled).collect();
         if self.follows() {

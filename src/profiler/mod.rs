@@ -32,7 +32,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use error::{Error, NoMatch};
-pub use lineprof_tracer::{Children, Engine, Pid, Pinning, Signal, SignalMask, StopHandle};
+pub use lineprof_tracer::{Children, Engine, Gates, Pid, Pinning, Signal, SignalMask, StopHandle};
 pub use missed::Missed;
 
 use crate::metric::Reading;
@@ -68,6 +68,8 @@ pub struct Settings {
     pub reading: Reading,
     /// How instructions under sites are run.
     pub engine: Engine,
+    /// How what runs inline hears that memory has changed.
+    pub gates: Gates,
     /// Whether hot threads may share the tracer's processor.
     pub pinning: Pinning,
     /// Whether processes that it makes, and programs that it becomes, are profiled too.

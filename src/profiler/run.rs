@@ -105,6 +105,7 @@ fn start(
             Metric::Anon => Gauge::Anonymous,
             Metric::Rss | Metric::Pss | Metric::Uss => Gauge::Resident,
         },
+        gates: settings.gates,
         pinning: settings.pinning,
         children: settings.children,
     };

@@ -51,6 +51,8 @@ pub enum GateKind {
     RssStat,
     /// Nobody: it looks each time.
     Statm,
+    /// The kernel, and it looks each time whether that is so.
+    Verified,
 }
 
 impl std::fmt::Display for GateKind {
@@ -58,6 +60,7 @@ impl std::fmt::Display for GateKind {
         f.write_str(match self {
             Self::RssStat => "rss_stat",
             Self::Statm => "statm",
+            Self::Verified => "rss_stat, verified",
         })
     }
 }
@@ -95,6 +98,8 @@ pub struct Counts {
     pub gate: Option<GateKind>,
     /// Changes of any process's memory that the kernel did not tell the gate of.
     pub gate_missed: u64,
+    /// Events before which memory had changed unheard of, where that was looked for: [`crate::Gates::Verified`].
+    pub gate_failed: u64,
     /// Sites whose instruction runs from a copy.
     pub displaced: usize,
     /// Sites whose instruction is stepped at its own place.

@@ -88,7 +88,7 @@ pub use ids::{Pid, SiteId, SpaceId, Tid, TraceeId};
 pub use inline::{BeginsLine, Conventions, NotInline, RoutineRequest, RoutineSite, SiteRole};
 pub use launch::{Launch, find_program};
 pub use passage::{Arrived, Begun, Exits, Passage, Resumed, Standing, Step};
-pub use session::{Children, Gauge, Options};
+pub use session::{Children, Gates, Gauge, Options};
 pub use site::{Refused, SiteRequest};
 pub use sys::Signal;
 pub use sys::procfs::Mapping;

@@ -3,17 +3,19 @@
 //! Must not know: stops, events.
 
 use crate::addr::RemoteAddr;
+use crate::agent::layout::Control;
 use crate::error::{Error, Operation, Result, Subject};
 use crate::event::{Counts, GateKind};
 use crate::ids::{Pid, SiteId, SpaceId, Tid, TraceeId};
 use crate::scratch::PAGE;
-use crate::session::Core;
+use crate::session::{Core, Gates};
 use crate::site::{Refused, SiteRequest, Way};
 use crate::sys::procfs::Mapping;
 use crate::sys::{Answer, Kernel};
 use crate::tracee::{Retries, Role, Signals, State, Tracee};
 use nix::errno::Errno;
 use std::collections::HashSet;
+use std::mem::offset_of;
 
 /// A process and its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,11 +183,13 @@ impl<K: Kernel> Core<K> {
             code_pages: pages.len(),
             ..Counts::default()
         };
-        if space.inlined.blocks.is_some() {
-            counts.gate = Some(match space.inlined.gate {
-                Some(_) => GateKind::RssStat,
-                None => GateKind::Statm,
+        if let Some(blocks) = &space.inlined.blocks {
+            counts.gate = Some(match (&space.inlined.gate, self.gates) {
+                (Some(_), Gates::Verified) => GateKind::Verified,
+                (Some(_), Gates::Cheapest | Gates::Statm) => GateKind::RssStat,
+                (None, _) => GateKind::Statm,
             });
+            counts.gate_failed = blocks.control(offset_of!(Control, missed));
         }
         let missed = space
             .inlined

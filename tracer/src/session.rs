@@ -42,6 +42,8 @@ pub struct Options {
     pub engine: Engine,
     /// What an inline engine reads in the process.
     pub gauge: Gauge,
+    /// How an inline engine hears that memory has changed.
+    pub gates: Gates,
     /// Whether hot threads are bound to the tracer's processor.
     pub pinning: Pinning,
     /// What becomes of processes that the process makes.
@@ -56,6 +58,18 @@ pub enum Children {
     RunFree,
     /// They are traced like the first one, and what they become by exec: [`Event::Began`].
     Followed,
+}
+
+/// How code in the process hears that its memory may have changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gates {
+    /// From the kernel where it tells, else it looks each time.
+    #[default]
+    Cheapest,
+    /// It looks each time.
+    Statm,
+    /// It looks each time whether the kernel has told it: [`crate::Counts::gate_failed`].
+    Verified,
 }
 
 /// What memory an inline engine reads.
@@ -76,6 +90,7 @@ pub(crate) struct Core<K: Kernel> {
     pub(crate) process: Pid,
     pub(crate) children: Children,
     pub(crate) gauge: Gauge,
+    pub(crate) gates: Gates,
     pub(crate) spaces: Spaces,
     /// What the last event is about, and the client's requests.
     pub(crate) focus: Focus,
@@ -125,6 +140,7 @@ impl<K: Kernel> Core<K> {
             process,
             children: options.children,
             gauge: options.gauge,
+            gates: options.gates,
             spaces: Spaces::new(options.engine),
             focus: Focus {
                 process,

@@ -134,6 +134,8 @@ pub(crate) struct Header {
     pub(crate) accumulator: u64,
     /// Where a jump by a table leads.
     pub(crate) jump: u64,
+    /// Never 0: what is tested instead of the gate where the agent is to look at each event.
+    pub(crate) always: u64,
 }
 
 /// A frame.

@@ -22,6 +22,7 @@ use crate::arch::{Assembler, Label, distance};
 use crate::code::{CodeOffset, Flow};
 use crate::ids::SiteId;
 use crate::passage::Step;
+use crate::session::Gates;
 use std::collections::{HashMap, HashSet};
 
 /// More code than so much for each byte of a routine, and it is not copied.
@@ -108,6 +109,8 @@ pub(super) struct Generator<'n> {
     pub(super) code: Assembler,
     numbers: &'n mut Numbers,
     common: Label,
+    /// What is tested before an event.
+    gate: u64,
     /// By offset in the code.
     places: Vec<(usize, PlaceOf, State)>,
     labels: HashMap<Work, Label>,
@@ -144,6 +147,7 @@ pub(crate) struct Written {
 pub(crate) fn write(
     start: RemoteAddr,
     agent: &[u8],
+    gates: Gates,
     routines: &[(Routine, Doors)],
     numbers: &mut Numbers,
 ) -> Option<Written> {
@@ -157,6 +161,7 @@ pub(crate) fn write(
         code,
         numbers,
         common,
+        gate: probes::gate(gates),
         places: Vec::new(),
         labels: HashMap::new(),
         work: Vec::new(),
@@ -652,6 +657,7 @@ impl Generator<'_> {
         moved: i64,
     ) -> Event {
         let ways = Ways {
+            gate: self.gate,
             slow: self.code.label(),
             again: self.code.label(),
             done: self.code.label(),

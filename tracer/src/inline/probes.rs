@@ -14,11 +14,20 @@
 
 use crate::agent::layout::{COUNTERS, DIRTY, HEADER, Header, Record, TOUCHED};
 use crate::arch::{Assembler, Condition, Free, Label};
+use crate::session::Gates;
 use std::mem::offset_of;
 
 /// A field of the thread's header, from the base of `gs`.
 pub(super) const fn header(offset: usize) -> u64 {
     HEADER + offset as u64
+}
+
+/// What is tested before an event.
+pub(super) const fn gate(gates: Gates) -> u64 {
+    match gates {
+        Gates::Cheapest | Gates::Statm => DIRTY,
+        Gates::Verified => header(offset_of!(Header, always)),
+    }
 }
 
 pub(super) const FRAME: u64 = header(offset_of!(Header, frame));
@@ -37,6 +46,8 @@ const _: () = assert!(offset_of!(Record, told) == offset_of!(Record, routine) + 
 /// Where an event's code leads to and comes back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ways {
+    /// What is not 0 when memory may have changed, from the base of `gs`.
+    pub(super) gate: u64,
     /// The way to the agent.
     pub(super) slow: Label,
     /// The agent has done nothing.
@@ -49,13 +60,13 @@ fn count(code: &mut Assembler, counter: u32) {
     code.increment(COUNTERS + u64::from(counter) * 8);
 }
 
-fn look_at_gate(code: &mut Assembler, slow: Label) {
-    code.test_byte(DIRTY);
-    code.jump_if(Condition::NotEqual, slow);
+fn look_at_gate(code: &mut Assembler, ways: Ways) {
+    code.test_byte(ways.gate);
+    code.jump_if(Condition::NotEqual, ways.slow);
 }
 
 pub(super) fn step(code: &mut Assembler, ways: Ways, counter: u32) {
-    look_at_gate(code, ways.slow);
+    look_at_gate(code, ways);
     code.bind(ways.again);
     count(code, counter);
     code.bind(ways.done);
@@ -67,7 +78,7 @@ pub(super) fn entry(code: &mut Assembler, ways: Ways, counter: u32, routine: u32
     code.load(FRAME, free);
     code.compare(free, LIMIT);
     code.jump_if(Condition::AboveOrEqual, ways.slow);
-    look_at_gate(code, ways.slow);
+    look_at_gate(code, ways);
     code.bind(ways.again);
     code.load(FRAME, free);
     code.advance(free, RECORD);
@@ -84,7 +95,7 @@ pub(super) fn entry(code: &mut Assembler, ways: Ways, counter: u32, routine: u32
 pub(super) fn exit(code: &mut Assembler, ways: Ways, counter: u32, free: Free) {
     code.compare_sp(TOP_SP);
     code.jump_if(Condition::NotEqual, ways.slow);
-    look_at_gate(code, ways.slow);
+    look_at_gate(code, ways);
     code.bind(ways.again);
     count(code, counter);
     pop(code, free);

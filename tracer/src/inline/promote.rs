@@ -21,7 +21,7 @@ use crate::arch::{BREAKPOINT, distance};
 use crate::ids::{SiteId, SpaceId, Tid};
 use crate::pass_descriptor::Recipient;
 use crate::scratch;
-use crate::session::{Core, Gauge};
+use crate::session::{Core, Gates, Gauge};
 use crate::site::{SiteTable, Way};
 use crate::sys::rss_gate::RssGate;
 use crate::sys::{Answer, Go, Kernel, Signal, gone_is_fine, procfs};
@@ -195,13 +195,18 @@ impl<K: Kernel> Core<K> {
         blocks.mapped_at(base);
         blocks.set_control(offset_of!(Control, gauge), self.gauge.number());
         blocks.set_control(offset_of!(Control, statm), u64::MAX);
-        let gate = match (self.gauge, RssGate::open(GATED)) {
-            (_, Ok(gate)) => self.pass_gate(tid, space, process, gate, &blocks)?,
-            (_, Err(refused)) => {
-                tracing::debug!(%refused, "no gate");
-                None
-            }
+        let gate = match self.gates {
+            Gates::Statm => None,
+            Gates::Cheapest | Gates::Verified => match RssGate::open(GATED) {
+                Ok(gate) => self.pass_gate(tid, space, process, gate, &blocks)?,
+                Err(refused) => {
+                    tracing::debug!(%refused, "no gate");
+                    None
+                }
+            },
         };
+        let verify = self.gates == Gates::Verified;
+        blocks.set_control(offset_of!(Control, verify), u64::from(verify));
         if let Some(gate) = &gate {
             blocks.set_control(offset_of!(Control, gate), gate.at.0);
             blocks.set_control(offset_of!(Control, gate_sizes), RssGate::SIZES);
@@ -273,8 +278,8 @@ impl<K: Kernel> Core<K> {
             .copied()
             .unwrap_or(start);
         let mut trial = numbers.clone();
-        let length =
-            copy::write(guess, agent::IMAGE, &routines, &mut trial).map_or(0, |w| w.bytes.len() as u64);
+        let length = copy::write(guess, agent::IMAGE, self.gates, &routines, &mut trial)
+            .map_or(0, |w| w.bytes.len() as u64);
         let size = (length + PAGE).next_multiple_of(PAGE);
         for place in scratch::places(&mappings, code, size) {
             let mapped = crate::address_space::map_executable(
@@ -287,7 +292,8 @@ impl<K: Kernel> Core<K> {
             );
             match mapped {
                 Ok(at) => {
-                    written = copy::write(at, agent::IMAGE, &routines, &mut numbers).map(|w| (at, w));
+                    written =
+                        copy::write(at, agent::IMAGE, self.gates, &routines, &mut numbers).map(|w| (at, w));
                     break;
                 }
                 Err(Errno::ESRCH) => return Err(Errno::ESRCH),

@@ -50,6 +50,7 @@ fn attached_with(scene: Scene, engine: Engine, children: Children) -> Core<Scene
     let options = Options {
         engine,
         gauge: Gauge::Resident,
+        gates: Gates::Cheapest,
         pinning: Pinning::Never,
         children,
     };
@@ -399,6 +400,7 @@ fn the_end_is_told_when_the_leader_ended_before_the_session_began() {
     let options = Options {
         engine: Engine::InPlace,
         gauge: Gauge::Resident,
+        gates: Gates::Cheapest,
         pinning: Pinning::Never,
         children: Children::RunFree,
     };

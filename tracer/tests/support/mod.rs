@@ -9,7 +9,7 @@
 )]
 
 use lineprof_tracer::{
-    Children, Engine, Event, Gauge, Launch, Options, Pid, Pinning, RemoteAddr, Session, SignalMask,
+    Children, Engine, Event, Gates, Gauge, Launch, Options, Pid, Pinning, RemoteAddr, Session, SignalMask,
     SiteRequest, StopHandle, Tid, code, stop_pair,
 };
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
@@ -184,6 +184,7 @@ pub(crate) fn options(engine: Engine) -> Options {
     Options {
         engine,
         gauge: Gauge::Resident,
+        gates: Gates::Cheapest,
         pinning: Pinning::WhileHot,
         children: Children::RunFree,
     }
