@@ -76,6 +76,7 @@ macro_rules! every_c_or_cpp_program {
             c_callee "c/callee.c"
             c_condition "c/condition.c"
             c058_c_coroutines "c/coroutines.c"
+            c_crowd "c/crowd.c"
             c084_c_daemon "c/daemon.c"
             c057_c_deep_recursion "c/deep_recursion.c"
             c111_c_descriptors "c/descriptors.c"

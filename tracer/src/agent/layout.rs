@@ -44,11 +44,9 @@ pub(crate) const FOLDED: u64 = COUNTERS + COUNTERS_SIZE;
 /// Where the agent's stack is; it grows down from the block's end.
 pub(crate) const STACK: u64 = FOLDED + COUNTERS_SIZE;
 /// Size of the agent's stack.
-pub(crate) const STACK_SIZE: u64 = 16 << 10;
+pub(crate) const STACK_SIZE: u64 = 8 << 10;
 /// Bytes of a block.
 pub(crate) const BLOCK_SIZE: u64 = STACK + STACK_SIZE;
-/// Blocks of a process: threads beyond these run at sites that stop.
-pub(crate) const BLOCKS: u64 = 64;
 
 /// Where the [`Routine`]s are, from the start of [`Control`].
 pub(crate) const ROUTINES: u64 = PAGE;
@@ -58,14 +56,8 @@ pub(crate) const ROUTINES_SIZE: u64 = TOUCHED_SIZE * 8;
 pub(crate) const DESCRIPTORS: u64 = ROUTINES + ROUTINES_SIZE;
 /// Room for descriptors, in bytes.
 pub(crate) const DESCRIPTORS_SIZE: u64 = 64 << 20;
-/// Bytes of all that is shared: control, descriptors, blocks.
-pub(crate) const SHARED_SIZE: u64 = DESCRIPTORS + DESCRIPTORS_SIZE + BLOCKS * BLOCK_SIZE;
-
-/// Where block `number` begins, from the start of [`Control`].
-#[must_use]
-pub(crate) const fn block_at(number: u64) -> u64 {
-    DESCRIPTORS + DESCRIPTORS_SIZE + number * BLOCK_SIZE
-}
+/// Bytes of all that a process has once.
+pub(crate) const CONTROL_SIZE: u64 = DESCRIPTORS + DESCRIPTORS_SIZE;
 
 /// What the process has once.
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,7 @@ use crate::layout::{
     RECORDS_SIZE, RESIDENT, ROUTINES, Record, Routine, TOUCHED, TRAIL, TRAIL_SIZE, UNTOLD,
 };
 use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 const RECORD: u64 = size_of::<Record>() as u64;
 
@@ -71,6 +72,16 @@ impl Thread {
         header.frame = self.base as u64 + RECORDS + number * RECORD;
     }
 
+    /// A page of the block is touched for the first time.
+    fn own_page(self) {
+        let control = self.control();
+        // Shared memory is not anonymous.
+        if control.gauge == RESIDENT {
+            // SAFETY: the word is a number of the control page, and other threads add to it.
+            unsafe { AtomicU64::from_ptr(&raw mut control.own_pages) }.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     /// Whether there is room for one more record; makes some.
     pub(crate) fn has_room(self) -> bool {
         let header = self.header();
@@ -82,12 +93,9 @@ impl Thread {
         if touched + PAGE > end {
             return false;
         }
+        self.own_page();
         // SAFETY: the page lies among the records; its first touch is counted.
         unsafe { (touched as *mut u64).write_volatile(0) };
-        // Shared memory is not anonymous.
-        if self.control().gauge == RESIDENT {
-            self.control().own_pages += 1;
-        }
         header.limit = touched + PAGE - 2 * RECORD;
         true
     }
@@ -177,6 +185,9 @@ impl Thread {
             unsafe { asm!("call agent_trap") };
         }
         let at = header.written * 8 % TRAIL_SIZE;
+        if at.is_multiple_of(PAGE) && at != 0 && header.written * 8 < TRAIL_SIZE {
+            self.own_page();
+        }
         // SAFETY: inside the trail.
         unsafe { self.at::<u64>(TRAIL + at).write_volatile(word) };
         header.written += 1;

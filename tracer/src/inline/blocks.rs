@@ -6,9 +6,9 @@ use super::copy::Numbers;
 use super::trail::{self, Trail};
 use crate::addr::RemoteAddr;
 use crate::agent::layout::{
-    ADOPTED, BLOCKS, COUNTERS, Control, DESCRIPTORS, DESCRIPTORS_SIZE, DIRTY, Descriptor, FOLDED, HEADER,
-    Header, PAGE, RECORDS, RECORDS_SIZE, ROUTINES, Record, SHARED_SIZE, STACK, STACK_SIZE, TOUCHED, TRAIL,
-    TRAIL_SIZE, UNTOLD, block_at,
+    ADOPTED, BLOCK_SIZE, COUNTERS, Control, DESCRIPTORS, DESCRIPTORS_SIZE, DIRTY, Descriptor, FOLDED, HEADER,
+    Header, PAGE, RECORDS, RECORDS_SIZE, ROUTINES, Record, STACK, STACK_SIZE, TOUCHED, TRAIL, TRAIL_SIZE,
+    UNTOLD,
 };
 use crate::ids::TraceeId;
 use crate::passage::{Begun, Passage, Resumed, Step};
@@ -16,7 +16,6 @@ use crate::sys::Answer;
 use crate::sys::shared_memory::SharedMemory;
 use nix::errno::Errno;
 use std::mem::offset_of;
-use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 
 const RECORD: u64 = size_of::<Record>() as u64;
@@ -25,60 +24,98 @@ const RECORD: u64 = size_of::<Record>() as u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot(pub(crate) u32);
 
+/// Blocks that are mapped at once; each time there are twice as many as the time before.
+const FIRST_BLOCKS: u32 = 16;
+
+impl Slot {
+    /// In which mapping it is, and which it is there.
+    fn place(self) -> (usize, u64) {
+        let mapping = (self.0 / FIRST_BLOCKS + 1).ilog2();
+        let first = FIRST_BLOCKS * ((1 << mapping) - 1);
+        (mapping as usize, u64::from(self.0 - first))
+    }
+}
+
+/// Memory, and where the process has it.
+#[derive(Debug)]
+struct Mapped {
+    memory: SharedMemory,
+    at: RemoteAddr,
+}
+
 /// What is shared with one process.
 #[derive(Debug)]
 pub(crate) struct Blocks {
-    memory: SharedMemory,
-    /// Where the process has it.
-    at: RemoteAddr,
+    control: Mapped,
+    blocks: Vec<Mapped>,
     owners: Vec<Option<TraceeId>>,
     trails: Vec<Trail>,
     /// Descriptors and routines that are written.
     written: (usize, usize),
 }
 
+/// Memory of `bytes`, to be shared.
+pub(crate) fn memory(bytes: u64) -> Answer<SharedMemory> {
+    SharedMemory::new(usize::try_from(bytes).or(Err(Errno::EFBIG))?)
+}
+
 impl Blocks {
-    /// Memory that the process has yet to map.
-    pub(crate) fn new() -> Answer<Self> {
-        Ok(Self {
-            memory: SharedMemory::new(usize::try_from(SHARED_SIZE).or(Err(Errno::EFBIG))?)?,
-            at: RemoteAddr(0),
-            owners: vec![None; BLOCKS as usize],
-            trails: vec![Trail::default(); BLOCKS as usize],
+    /// No blocks yet; the process has `control`, of [`CONTROL_SIZE`], there.
+    pub(crate) fn new(control: SharedMemory, at: RemoteAddr) -> Self {
+        Self {
+            control: Mapped { memory: control, at },
+            blocks: Vec::new(),
+            owners: Vec::new(),
+            trails: Vec::new(),
             written: (0, 0),
-        })
+        }
     }
 
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.memory.descriptor()
+    /// How many blocks the next mapping is to have, and their bytes.
+    pub(crate) fn next_mapping(&self) -> (u32, u64) {
+        let blocks = FIRST_BLOCKS << self.blocks.len();
+        (blocks, u64::from(blocks) * BLOCK_SIZE)
     }
 
-    /// The process has it there.
-    pub(crate) fn mapped_at(&mut self, at: RemoteAddr) {
-        self.at = at;
+    /// The process has the next mapping there; the slots that came with it.
+    pub(crate) fn add(&mut self, memory: SharedMemory, at: RemoteAddr) -> std::ops::Range<u32> {
+        let (more, _) = self.next_mapping();
+        let first = self.owners.len() as u32;
+        self.blocks.push(Mapped { memory, at });
+        self.owners.resize(self.owners.len() + more as usize, None);
+        self.trails.resize(self.owners.len(), Trail::default());
+        first..first + more
     }
 
-    /// Where the process has all of it.
+    /// Blocks without a thread.
+    pub(crate) fn free(&self) -> usize {
+        self.owners.iter().filter(|owner| owner.is_none()).count()
+    }
+
+    /// Where the process has what it has once.
     pub(crate) fn base(&self) -> RemoteAddr {
-        self.at
+        self.control.at
     }
 
     /// Where the process has block `slot`.
     pub(crate) fn address(&self, slot: Slot) -> RemoteAddr {
-        self.at.plus(block_at(u64::from(slot.0)))
+        let (mapping, number) = slot.place();
+        self.blocks[mapping].at.plus(number * BLOCK_SIZE)
     }
 
     pub(crate) fn set_control(&self, field: usize, value: u64) {
-        self.memory.u64_at(field).store(value, Ordering::SeqCst);
+        self.control.memory.u64_at(field).store(value, Ordering::SeqCst);
     }
 
     pub(crate) fn control(&self, field: usize) -> u64 {
-        self.memory.u64_at(field).load(Ordering::SeqCst)
+        self.control.memory.u64_at(field).load(Ordering::SeqCst)
     }
 
     fn word(&self, slot: Slot, offset: u64) -> &std::sync::atomic::AtomicU64 {
-        self.memory
-            .u64_at((block_at(u64::from(slot.0)) + offset) as usize)
+        let (mapping, number) = slot.place();
+        self.blocks[mapping]
+            .memory
+            .u64_at((number * BLOCK_SIZE + offset) as usize)
     }
 
     fn get(&self, slot: Slot, offset: u64) -> u64 {
@@ -110,7 +147,7 @@ impl Blocks {
         self.set(slot, RECORDS + offset_of!(Record, call_sp) as u64, 0);
         for (field, value) in [
             (offset_of!(Header, this), base),
-            (offset_of!(Header, control), self.at.0),
+            (offset_of!(Header, control), self.control.at.0),
             (offset_of!(Header, frame), first),
             (offset_of!(Header, top_sp), u64::MAX),
             (offset_of!(Header, limit), first + PAGE - 2 * RECORD),
@@ -174,12 +211,16 @@ impl Blocks {
                 ),
                 (offset_of!(Descriptor, depth), descriptor.depth.cast_unsigned()),
             ] {
-                self.memory.u64_at(at + offset).store(word, Ordering::Relaxed);
+                self.control
+                    .memory
+                    .u64_at(at + offset)
+                    .store(word, Ordering::Relaxed);
             }
         }
         for ((first, end), number) in numbers.routines.iter().zip(0..).skip(routines) {
             let word = u64::from(*first) | u64::from(*end) << 32;
-            self.memory
+            self.control
+                .memory
                 .u64_at(ROUTINES as usize + number * 8)
                 .store(word, Ordering::Relaxed);
         }
@@ -193,7 +234,7 @@ impl Blocks {
         let counted = |bytes: usize| (bytes as u64).next_multiple_of(PAGE).max(PAGE);
         let ranges = [
             (0, RECORDS + PAGE),
-            (TRAIL, TRAIL_SIZE),
+            (TRAIL, PAGE),
             (TOUCHED, counted(routines)),
             (COUNTERS, counted(counters * 8)),
             (FOLDED, counted(counters * 8)),
@@ -215,22 +256,29 @@ impl Blocks {
         ranges.into_iter().flat_map(of).collect()
     }
 
-    /// Takes what a thread has told.
-    pub(crate) fn drain(&mut self, slot: Slot, numbers: &Numbers, into: &mut Vec<Passage>) {
-        let Some(thread) = self.owners[slot.0 as usize] else {
-            return;
-        };
+    /// Takes what a thread has told, and reads it.
+    fn drain(&mut self, slot: Slot, numbers: &Numbers, into: &mut Vec<Passage>) {
+        self.collect(slot);
+        self.read(slot, numbers, into);
+    }
+
+    /// Takes what a thread has told: it has room again.
+    pub(crate) fn collect(&mut self, slot: Slot) {
         let written = self.header(slot, offset_of!(Header, written));
         let taken = self.header(slot, offset_of!(Header, taken));
         // More than fits was not written by the agent.
         let from = taken.max(written.saturating_sub(TRAIL_SIZE / 8));
-        let words: Vec<u64> = (from..written)
-            .map(|number| self.get(slot, TRAIL + number * 8 % TRAIL_SIZE))
-            .collect();
+        let mut trail = std::mem::take(&mut self.trails[slot.0 as usize]);
+        trail.push((from..written).map(|number| self.get(slot, TRAIL + number * 8 % TRAIL_SIZE)));
+        self.trails[slot.0 as usize] = trail;
         self.set_header(slot, offset_of!(Header, taken), written);
-        let trail = &mut self.trails[slot.0 as usize];
-        trail.push(words.into_iter());
-        trail.take(thread, numbers, into);
+    }
+
+    /// Reads what was taken.
+    pub(crate) fn read(&mut self, slot: Slot, numbers: &Numbers, into: &mut Vec<Passage>) {
+        if let Some(thread) = self.owners[slot.0 as usize] {
+            self.trails[slot.0 as usize].take(thread, numbers, into);
+        }
     }
 
     /// The steps of routines that are marked; the marks go, but for that of the routine that runs.
@@ -349,5 +397,21 @@ impl Blocks {
             steps,
             arrived: None,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_follow_each_other_through_mappings_that_double() {
+        let places: Vec<_> = [0, 15, 16, 47, 48, 111, 112]
+            .map(|slot| Slot(slot).place())
+            .to_vec();
+        assert_eq!(
+            places,
+            [(0, 0), (0, 15), (1, 0), (1, 31), (2, 0), (2, 63), (3, 0)]
+        );
     }
 }

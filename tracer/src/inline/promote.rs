@@ -8,14 +8,14 @@
 //! A thread that sleeps in the kernel is not woken for it. It comes back behind a call, which is a door; and it meets
 //! the copy without a block, faults at its first access, and gets one then (`threads`).
 
-use super::blocks::Blocks;
+use super::blocks::{self, Blocks, Slot};
 use super::copy;
 use super::doors::{self, Door, Doors, LONG, Past};
 use super::routine::{NotInline, Routine, RoutineRequest};
 use super::space::{Gate, Inline, Inlined, Patch, Region};
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::address_space::{Engine, may_inject};
-use crate::agent::layout::{BLOCKS, Control, PAGE, RESIDENT, SHARED_SIZE};
+use crate::agent::layout::{CONTROL_SIZE, Control, PAGE, RESIDENT};
 use crate::agent::{self};
 use crate::arch::{BREAKPOINT, distance};
 use crate::ids::{SiteId, SpaceId, Tid};
@@ -29,7 +29,10 @@ use nix::errno::Errno;
 use std::mem::offset_of;
 
 /// Slots of the gate: threads beyond these read their memory at each event.
-const GATED: u32 = 16;
+pub(super) const GATED: u32 = 128;
+
+/// Threads that may be born before there have to be more blocks.
+const SPARE_BLOCKS: usize = 8;
 
 /// Whether the loader has put its addresses into the tables that routines jump by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +185,7 @@ impl<K: Kernel> Core<K> {
 
     /// Shared memory and, where it can be had, a gate.
     fn set_up(&mut self, tid: Tid, space: SpaceId, process: crate::ids::Pid) -> Answer<()> {
-        let mut blocks = Blocks::new()?;
+        let control = blocks::memory(CONTROL_SIZE)?;
         let mut caller = self.spaces[space].caller.clone();
         let mut recipient = Recipient {
             kernel: &mut self.kernel,
@@ -190,15 +193,15 @@ impl<K: Kernel> Core<K> {
             tid,
             parked: &mut self.parked,
         };
-        let shared = recipient.give(blocks.descriptor())?;
-        let base = recipient.map_anywhere(shared, SHARED_SIZE)?;
-        blocks.mapped_at(base);
+        let shared = recipient.give(control.descriptor())?;
+        let base = recipient.map_anywhere(shared, CONTROL_SIZE)?;
+        let blocks = Blocks::new(control, base);
         blocks.set_control(offset_of!(Control, gauge), self.gauge.number());
         blocks.set_control(offset_of!(Control, statm), u64::MAX);
         let gate = match self.gates {
             Gates::Statm => None,
             Gates::Cheapest | Gates::Verified => match RssGate::open(GATED) {
-                Ok(gate) => self.pass_gate(tid, space, process, gate, &blocks)?,
+                Ok(gate) => self.pass_gate(tid, space, process, gate)?,
                 Err(refused) => {
                     tracing::debug!(%refused, "no gate");
                     None
@@ -215,17 +218,66 @@ impl<K: Kernel> Core<K> {
         blocks.set_control(offset_of!(Control, own_pages), inlined.pages_before);
         inlined.blocks = Some(blocks);
         inlined.gate = gate;
+        self.have_blocks(tid, space)?;
         Ok(())
     }
 
-    /// Maps the gate's pages into the blocks; `None` where it cannot be made to work.
+    /// Sees to it that every thread can have a block, and some more.
+    ///
+    /// *State*: every thread of the process that runs is held.
+    pub(super) fn have_blocks(&mut self, tid: Tid, space: SpaceId) -> Answer<()> {
+        loop {
+            let threads = self.spaces.users(space);
+            let inlined = &self.spaces[space].inlined;
+            let Some(blocks) = &inlined.blocks else {
+                return Ok(());
+            };
+            let without = threads.saturating_sub(blocks.in_use().len());
+            if blocks.free() >= without + SPARE_BLOCKS {
+                return Ok(());
+            }
+            self.map_blocks(tid, space)?;
+        }
+    }
+
+    fn map_blocks(&mut self, tid: Tid, space: SpaceId) -> Answer<()> {
+        let mut caller = self.spaces[space].caller.clone();
+        let inlined = &mut self.spaces[space].inlined;
+        let Some(blocks) = &mut inlined.blocks else {
+            return Ok(());
+        };
+        let mut recipient = Recipient {
+            kernel: &mut self.kernel,
+            caller: &mut caller,
+            tid,
+            parked: &mut self.parked,
+        };
+        let (_, bytes) = blocks.next_mapping();
+        let memory = blocks::memory(bytes)?;
+        let shared = recipient.give(memory.descriptor())?;
+        let at = recipient.map_anywhere(shared, bytes)?;
+        let slots = blocks.add(memory, at);
+        if let Some(gate) = &inlined.gate
+            && slots.start < gate.slots
+        {
+            let descriptor = recipient.give(gate.gate.map())?;
+            for slot in slots.start..slots.end.min(gate.slots) {
+                let page = blocks.address(Slot(slot));
+                recipient.map_part(descriptor, Some(page), PAGE * (1 + u64::from(slot)), PAGE)?;
+            }
+            recipient.close(descriptor)?;
+        }
+        self.spaces[space].caller = caller;
+        Ok(())
+    }
+
+    /// Maps the gate's control page; `None` where it cannot be made to work.
     fn pass_gate(
         &mut self,
         tid: Tid,
         space: SpaceId,
         process: crate::ids::Pid,
         gate: RssGate,
-        blocks: &Blocks,
     ) -> Answer<Option<Gate>> {
         gate.learn_from(process)?;
         let mut caller = self.spaces[space].caller.clone();
@@ -238,10 +290,6 @@ impl<K: Kernel> Core<K> {
         let descriptor = recipient.give(gate.map())?;
         // The first of these mappings changes the memory: so it is learned.
         let at = recipient.map_part(descriptor, None, 0, PAGE)?;
-        for slot in 0..GATED {
-            let page = blocks.address(super::blocks::Slot(slot));
-            recipient.map_part(descriptor, Some(page), PAGE * (1 + u64::from(slot)), PAGE)?;
-        }
         recipient.close(descriptor)?;
         if gate.learned().is_none() {
             return Ok(None);
@@ -489,5 +537,3 @@ impl Gauge {
         }
     }
 }
-
-const _: () = assert!(GATED as u64 <= BLOCKS);

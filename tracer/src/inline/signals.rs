@@ -172,7 +172,8 @@ impl<K: Kernel> Core<K> {
                     if self.spaces[space].inlined.is_full(trap)
                         && let Some((id, role)) = self.tracees.get(&tid).map(|t| (t.id, t.role))
                     {
-                        self.take_trail(id, space, role);
+                        self.take_trail(id, space);
+                        self.read_trail(id, space, role);
                     }
                 }
                 // A stop of its whole process: no mask holds it. It is told of again when the thread goes on.

@@ -29,9 +29,11 @@ impl<K: Kernel> Core<K> {
             self.resume(tid, Go::On, Signal::NONE)?;
             return Ok(Some(None));
         }
-        self.take_trail(id, space, role);
+        self.take_trail(id, space);
         self.look_at(tid);
-        self.stand_at(tid);
+        // It runs on while all this is read.
+        self.resume(tid, Go::On, Signal::NONE)?;
+        self.read_trail(id, space, role);
         Ok(Some(Some(Event::Passed)))
     }
 }

@@ -8,8 +8,9 @@ use crate::addr::RemoteAddr;
 use crate::agent::layout::{Control, Header, PAGE};
 use crate::ids::{Pid, SpaceId, Tid, TraceeId};
 use crate::session::{Core, Gauge};
-use crate::sys::{Answer, Kernel, procfs};
+use crate::sys::{Answer, Go, Kernel, Signal, gone_is_fine, procfs};
 use crate::tracee::Role;
+use nix::errno::Errno;
 use std::mem::offset_of;
 
 impl<K: Kernel> Core<K> {
@@ -28,6 +29,13 @@ impl<K: Kernel> Core<K> {
             return Ok(());
         }
         let sizes = procfs::sizes(process)?;
+        if blocks.free() == 0 {
+            self.hold_and_have_blocks(tid, space)?;
+        }
+        let inlined = &mut self.spaces[space].inlined;
+        let Some(blocks) = &mut inlined.blocks else {
+            return Ok(());
+        };
         let read = match self.gauge {
             Gauge::Resident => sizes.resident(),
             Gauge::Anonymous => sizes.anonymous,
@@ -35,10 +43,7 @@ impl<K: Kernel> Core<K> {
         let own = blocks.control(offset_of!(Control, own_pages)) * PAGE;
         let memory = read.unwrap_or(0).saturating_sub(own);
         let gates = inlined.gate.as_ref().map_or(0, |gate| gate.slots);
-        let Some(slot) = blocks.take(id, memory, gates) else {
-            tracing::warn!(%tid, "no block is left");
-            return Ok(());
-        };
+        let slot = blocks.take(id, memory, gates).ok_or(Errno::ENOMEM)?;
         if let Some(gate) = inlined.gate.as_ref().filter(|_| slot.0 < gates) {
             let in_use = blocks.in_use().into_iter().map(|(Slot(slot), _)| slot + 1).max();
             gate.gate.set_slots_in_use(in_use.unwrap_or(0).min(gates));
@@ -60,6 +65,21 @@ impl<K: Kernel> Core<K> {
         self.kernel.set_registers(tid, &registers)?;
         tracing::debug!(%tid, ?role, ?slot, "block");
         Ok(())
+    }
+
+    fn hold_and_have_blocks(&mut self, tid: Tid, space: SpaceId) -> Answer<()> {
+        let mut held = std::mem::take(&mut self.held);
+        let had = match self.hold_others(tid, &mut held) {
+            Ok(()) => self.have_blocks(tid, space),
+            Err(errno) => Err(errno),
+        };
+        for other in held.drain(..) {
+            if !self.parked.holds(other) {
+                gone_is_fine(self.resume(other, Go::On, Signal::NONE))?;
+            }
+        }
+        self.held = held;
+        had
     }
 
     /// A copy of the process has no use for the block of the thread that made it.
@@ -118,13 +138,22 @@ impl<K: Kernel> Core<K> {
         }
     }
 
-    /// The trail of a thread is full.
-    pub(crate) fn take_trail(&mut self, thread: TraceeId, space: SpaceId, role: Role) {
+    /// The trail of a thread is full: what is in it is taken. It is read later (`read_trail`).
+    pub(crate) fn take_trail(&mut self, thread: TraceeId, space: SpaceId) {
+        if let Some(blocks) = &mut self.spaces[space].inlined.blocks
+            && let Some(slot) = blocks.of(thread)
+        {
+            blocks.collect(slot);
+        }
+    }
+
+    /// Reads what was taken from a thread's trail.
+    pub(crate) fn read_trail(&mut self, thread: TraceeId, space: SpaceId, role: Role) {
         let inlined = &mut self.spaces[space].inlined;
         let Some(blocks) = &mut inlined.blocks else { return };
         let Some(slot) = blocks.of(thread) else { return };
         let mut passages = Vec::new();
-        blocks.drain(slot, &inlined.numbers, &mut passages);
+        blocks.read(slot, &inlined.numbers, &mut passages);
         if role == Role::Profiled {
             inlined.passages.append(&mut passages);
         }
