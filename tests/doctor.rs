@@ -30,7 +30,13 @@ fn the_machine_is_looked_at_and_a_stop_measured() {
         "the tests need a machine on which lineprof works:\n{}",
         finished.stdout_text()
     );
-    for subject in ["kernel", "tracing", "system calls", "resident memory"] {
+    for subject in [
+        "kernel",
+        "tracing",
+        "system calls",
+        "resident memory",
+        "changes of memory",
+    ] {
         finding(&finished, subject);
     }
     let (_, cost) = finding(&finished, "cost of a stop");

@@ -93,7 +93,14 @@ fn c100_sigkill_of_the_engine_leaves_breakpoints_which_is_said_before_and_after(
         );
         assert_eq!(tracers(&target), [""; 0]);
 
-        // It sleeps in a system call as before; it dies when it comes to a line that was profiled.
+        // It sleeps in a system call as before.
+        if engine == Engine::Inline {
+            // No line of it has a breakpoint: it counts on for nobody.
+            served(&mut target);
+            assert_eq!(target.finish().code(), 0);
+            continue;
+        }
+        // It dies when it comes to a line that was profiled.
         target.say("go on");
         let end = target.ended();
         assert!(

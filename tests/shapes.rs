@@ -138,6 +138,24 @@ fn position_makes_no_difference() {
 }
 
 #[test]
+fn two_that_come_to_the_first_breakpoint_at_once_go_on_right() {
+    // Without a loader nothing is copied before a function runs, here in two processes with one memory.
+    let program = Program::load("c/shapes_processes.c");
+    let binary = program
+        .build_all()
+        .into_iter()
+        .find(|binary| binary.build.contains("-static"));
+    let binary = binary.expect("one is static");
+    for round in 0..40 {
+        assert_eq!(
+            difference(&binary, "clone_share_vm", Engine::Inline),
+            None,
+            "round {round}"
+        );
+    }
+}
+
+#[test]
 fn every_shape_of_the_three_tools_is_covered_or_has_a_reason() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut wrong = Vec::new();

@@ -65,3 +65,22 @@ fn c002_c073_c095_fourteen_sleep_on_beside_a_hot_thread_inline() {
 fn c002_c073_c095_fourteen_sleep_on_beside_eight_hot_threads_inline() {
     nobody_is_woken(8, Engine::Inline);
 }
+
+#[test]
+fn c062_a_sleeper_that_blocks_faults_finds_its_handler_and_its_mask_as_they_were() {
+    for engine in Engine::ALL {
+        let mut target = serving("c/blocks_faults.c", 1);
+        let lineprof = attached(&target, engine);
+        for _ in 0..3 {
+            served(&mut target);
+            target.say("wake");
+            assert_eq!(target.hear(), "kept", "{engine:?}");
+        }
+        lineprof.signal(Signal::SIGINT);
+        let finished = lineprof.finish();
+        assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+        target.say("wake");
+        assert_eq!(target.hear(), "kept", "{engine:?}, let go");
+        assert_eq!(target.finish().code(), 0);
+    }
+}

@@ -45,6 +45,15 @@ fn is_of_step(origin: Origin, hazard: SteppingHazard) -> bool {
     }
 }
 
+/// Which of the other threads are to be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// Those that run: nobody is woken.
+    Running,
+    /// And those that sleep and block or ignore `SIGSEGV`: a fault would change that.
+    AlsoWithoutFaults,
+}
+
 impl<K: Kernel> Core<K> {
     /// Runs the instruction under `site` at its own place and lets the thread go on.
     ///
@@ -65,7 +74,7 @@ impl<K: Kernel> Core<K> {
         )?;
         // Kept from step to step: a step allocates nothing.
         let mut held = std::mem::take(&mut self.held);
-        let stepped = match self.hold_others(tid, &mut held) {
+        let stepped = match self.hold_others(tid, Whom::Running, &mut held) {
             Ok(()) => self.step_lifted(tid, site),
             Err(errno) => Err(errno),
         };
@@ -98,11 +107,11 @@ impl<K: Kernel> Core<K> {
         }
     }
 
-    /// Stops every thread that runs; those that stopped for a reason of their own are parked.
+    /// Stops the threads that are meant; those that stopped for a reason of their own are parked.
     ///
     /// # Errors
     /// ESRCH when `tid` is killed meanwhile; those in `held` are to be let go in any case.
-    pub(crate) fn hold_others(&mut self, tid: Tid, held: &mut Vec<Tid>) -> Answer<()> {
+    pub(crate) fn hold_others(&mut self, tid: Tid, whom: Whom, held: &mut Vec<Tid>) -> Answer<()> {
         // Those that have stopped by themselves need no interrupt, and there may be many.
         while let Some((reported, status)) = self.kernel.wait(WaitFor::AnyNow)? {
             self.parked.keep(&mut self.kernel, reported, status)?;
@@ -114,8 +123,9 @@ impl<K: Kernel> Core<K> {
         let mut last = Tid(0);
         while let Some((other, process)) = self.next_that_runs(last, tid) {
             last = other;
-            if self.may_wait_for_child(other) || self.kernel.activity(process, other) != Ok(Activity::Running)
-            {
+            let runs = self.kernel.activity(process, other) == Ok(Activity::Running);
+            let meant = runs || whom == Whom::AlsoWithoutFaults && self.takes_no_fault(other);
+            if self.may_wait_for_child(other) || !meant {
                 continue;
             }
             match self.kernel.interrupt(other) {
@@ -145,6 +155,14 @@ impl<K: Kernel> Core<K> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the kernel would change the program's setting for `SIGSEGV` at a fault of the thread
+    /// (`force_sig_info_to_task`, kernel/signal.c).
+    fn takes_no_fault(&mut self, tid: Tid) -> bool {
+        let fault = Signal(libc::SIGSEGV).bit();
+        let sets = self.kernel.signal_sets(tid);
+        sets.is_ok_and(|sets| (sets.blocked | sets.ignored) & fault != 0)
     }
 
     /// The first behind `last` that runs as far as is known, other than `tid`.

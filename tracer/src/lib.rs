@@ -92,4 +92,5 @@ pub use session::{Children, Gates, Gauge, Options};
 pub use site::{Refused, SiteRequest};
 pub use sys::Signal;
 pub use sys::procfs::Mapping;
+pub use sys::rss_gate::hears_of_memory;
 pub use sys::spawn::SignalMask;

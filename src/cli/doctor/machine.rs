@@ -16,7 +16,13 @@ const PAGE: u64 = 4096;
 
 pub(super) fn look() -> Vec<Finding> {
     let facts = permission::read(None);
-    vec![kernel(), tracing(&facts), filter(&facts), resident_memory()]
+    vec![
+        kernel(),
+        tracing(&facts),
+        filter(&facts),
+        resident_memory(),
+        changes(),
+    ]
 }
 
 fn kernel() -> Finding {
@@ -70,6 +76,17 @@ fn filter(facts: &Facts) -> Finding {
             "system calls",
             "a seccomp filter watches lineprof, as containers have one; the cost of a stop tells whether it lets ptrace through",
             "if it does not: `docker run --security-opt seccomp=unconfined`",
+        ),
+    }
+}
+
+fn changes() -> Finding {
+    match lineprof_tracer::hears_of_memory() {
+        Ok(()) => Finding::good("changes of memory", "the kernel tells of each (kmem:rss_stat)"),
+        Err(why) => Finding::fair(
+            "changes of memory",
+            format!("each line that runs inline looks for itself, for half a microsecond: {why}"),
+            "run lineprof as root, or give it CAP_BPF and CAP_PERFMON",
         ),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Must not know: stops, registers. The process may have written anything there: every number that is used is checked.
 
-use super::copy::Numbers;
+use super::numbers::Numbers;
 use super::trail::{self, Trail};
 use crate::addr::RemoteAddr;
 use crate::agent::layout::{

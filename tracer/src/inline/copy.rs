@@ -8,22 +8,24 @@
 //! state: Passed(site), or Astray, when nobody knows: the next site is told of to the agent whatever it is
 //! ```
 
-use super::borrowed::{Borrowed, Needs};
+mod calls;
+mod events;
+
 use super::doors::Doors;
 use super::jumps::{Tables, borrowed_at};
-use super::liveness::{Live, Liveness};
+use super::liveness::Liveness;
+use super::numbers::{CallPoint, Numbers};
 use super::probes::{self, Ways};
 use super::routine::{BeginsLine, Conventions, NotInline, Routine, SiteRole, target};
 use super::slow;
 use super::ways::{State, WaysThrough};
 use crate::addr::RemoteAddr;
-use crate::agent::layout::{Descriptor, ENTRY, EXIT, LEAVE, STEP, STRAY, STRAY_ENTRY, STRAY_EXIT, WHOLE};
+use crate::agent::layout::Descriptor;
 use crate::arch::{Assembler, Label, distance};
 use crate::code::{CodeOffset, Flow};
 use crate::ids::SiteId;
-use crate::passage::Step;
 use crate::session::Gates;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// More code than so much for each byte of a routine, and it is not copied.
 const MOST_GROWTH: usize = 400;
@@ -41,15 +43,6 @@ pub(crate) enum Place {
     Brief,
 }
 
-/// A call that a frame may stand at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CallPoint {
-    /// The site passed last; none when no line has begun.
-    pub(crate) passed: Option<SiteId>,
-    /// What the stack pointer has moved since.
-    pub(crate) moved: i64,
-}
-
 /// Where the original leads into the copy of a routine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ins {
@@ -61,26 +54,6 @@ pub(crate) struct Ins {
     pub(crate) behind: HashMap<SiteId, RemoteAddr>,
 }
 
-/// Numbers that are given once in a process.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Numbers {
-    pub(crate) descriptors: Vec<Descriptor>,
-    /// Where a thread in an event's code is let run to, one for each descriptor.
-    pub(crate) ends: Vec<RemoteAddr>,
-    /// What each counter counts.
-    pub(crate) steps: Vec<Step>,
-    /// The first is none.
-    pub(crate) call_points: Vec<CallPoint>,
-    /// The first counter of each routine, and the one behind its last.
-    pub(crate) routines: Vec<(u32, u32)>,
-    /// The entry of each routine.
-    pub(crate) entries: Vec<SiteId>,
-    /// Sites whose instruction may jump out of the routine.
-    pub(crate) may_exit: HashSet<SiteId>,
-    /// Sites where no line begins.
-    pub(crate) lineless: HashSet<SiteId>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Work {
     Node(RemoteAddr, State),
@@ -89,13 +62,6 @@ enum Work {
     Return(RemoteAddr),
     /// The frame ends by a jump, which goes to where the instruction leads.
     Leave(RemoteAddr, State),
-}
-
-/// An event that is being written.
-struct Event {
-    borrowed: Borrowed,
-    ways: Ways,
-    end: Label,
 }
 
 struct Stub {
@@ -466,258 +432,6 @@ impl Generator<'_> {
             }
         }
     }
-
-    /// A call, at its own place or by a push of its return address.
-    fn call(&mut self, facts: &Facts<'_>, at: RemoteAddr, state: State) -> Result<(), NotInline> {
-        let Some(instruction) = facts.routine.instructions.get(&at) else {
-            return Err(NotInline::Overlapping);
-        };
-        let behind = facts.routine.behind(at);
-        if let Some(point) = self.points.get(&(behind, state)).copied() {
-            let moved = facts.through.moved_at(at, state);
-            self.numbers.call_points[point as usize].moved = moved;
-            self.place(Place::Brief, state);
-            let borrowed = Borrowed::among(facts.liveness.at(at), Needs::Register);
-            borrowed.keep(&mut self.code);
-            probes::call(&mut self.code, point, borrowed.register());
-            borrowed.give_back(&mut self.code);
-            self.place(Place::At(at), state);
-        }
-        if facts.doors.kept.contains(&at) {
-            return self.code.jump_to(at).or(Err(NotInline::OutOfReach));
-        }
-        // push 0f(%rip) ; jmp there ; 0: the address behind the call
-        let literal = self.code.label();
-        self.code.push_by(literal);
-        self.place(Place::Pushed(at), state);
-        match instruction.calls {
-            Some(to) => self.code.jump_to(target(at, to)).or(Err(NotInline::OutOfReach))?,
-            None => {
-                // FF /2 becomes FF /4; what is addressed by the stack pointer lies 8 bytes further up now.
-                if instruction.by_sp {
-                    return Err(NotInline::AddressMatters);
-                }
-                let mut bytes = instruction.bytes.clone();
-                let opcode = bytes
-                    .iter()
-                    .position(|byte| *byte == 0xFF)
-                    .ok_or(NotInline::AddressMatters)?;
-                let modrm = bytes.get_mut(opcode + 1).ok_or(NotInline::AddressMatters)?;
-                *modrm = *modrm & 0b1100_0111 | 4 << 3;
-                self.moved(&bytes, instruction.displacement, at)?;
-            }
-        }
-        self.code.bind(literal);
-        self.code.raw(&behind.0.to_le_bytes());
-        Ok(())
-    }
-
-    /// Where a call returns to.
-    fn came_back(&mut self, facts: &Facts<'_>, at: RemoteAddr) -> Result<Work, NotInline> {
-        let routine = facts.routine;
-        self.place(Place::At(at), State::Astray);
-        let astray = self.towards(routine, at, State::Astray);
-        let states = facts
-            .through
-            .calls
-            .get(&at)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        if states.is_empty() {
-            return Ok(astray);
-        }
-        self.place(Place::Brief, State::Astray);
-        let borrowed = Borrowed::among(facts.liveness.at(at), Needs::Both);
-        let (free, elsewhere) = (borrowed.register(), self.code.label());
-        borrowed.keep(&mut self.code);
-        probes::came_back(&mut self.code, free, elsewhere);
-        let mut arms = Vec::new();
-        for state in states {
-            let arm = self.code.label();
-            let point = self
-                .points
-                .get(&(at, *state))
-                .copied()
-                .ok_or(NotInline::Overlapping)?;
-            probes::is_call(&mut self.code, point, free, arm);
-            arms.push((arm, *state));
-        }
-        self.code.jump(elsewhere);
-        for (arm, state) in arms {
-            self.code.bind(arm);
-            self.place(Place::Brief, state);
-            probes::mark(&mut self.code, self.routine);
-            borrowed.give_back(&mut self.code);
-            self.place(Place::At(at), state);
-            let to = self.way_to(routine, at, state);
-            self.code.jump(to);
-        }
-        self.code.bind(elsewhere);
-        self.place(Place::Brief, State::Astray);
-        borrowed.give_back(&mut self.code);
-        self.place(Place::At(at), State::Astray);
-        // Nobody comes here from above; what is astray is written next.
-        Ok(astray)
-    }
-
-    /// The event of a site.
-    fn transition(&mut self, facts: &Facts<'_>, at: RemoteAddr, state: State) -> Result<Work, NotInline> {
-        let routine = facts.routine;
-        let Some(site) = routine.sites.get(&at) else {
-            return Err(NotInline::SitesMissing);
-        };
-        let live = facts.liveness.at(at);
-        let work = Work::Node(at, state.behind(routine, at));
-        let kind = match (state, site.role) {
-            (State::Astray, SiteRole::Exit) => STRAY_EXIT,
-            (State::Astray, SiteRole::Entry) => STRAY_ENTRY,
-            (State::Astray, SiteRole::Middle | SiteRole::MayExit) => STRAY,
-            (State::Entered, SiteRole::Entry) => ENTRY,
-            (_, SiteRole::Exit) => EXIT,
-            (_, SiteRole::Entry | SiteRole::Middle | SiteRole::MayExit) => STEP,
-        };
-        if state == State::Astray {
-            self.whole(live, kind, site.site);
-            return Ok(work);
-        }
-        let moved = facts.through.moved_before(at, state);
-        let counter = self.counter(Step::Into {
-            previous: state.passed(),
-            site: site.site,
-        });
-        let needs = match kind {
-            ENTRY | EXIT => Needs::Both,
-            _ => Needs::Flags,
-        };
-        let event = self.begin(
-            Borrowed::among(live, needs),
-            kind,
-            counter,
-            Some(site.site),
-            state,
-            moved,
-        );
-        let free = event.borrowed.register();
-        match kind {
-            ENTRY => probes::entry(&mut self.code, event.ways, counter, self.routine, free),
-            EXIT => probes::exit(&mut self.code, event.ways, counter, free),
-            _ => probes::step(&mut self.code, event.ways, counter),
-        }
-        self.end(event);
-        Ok(work)
-    }
-
-    /// The frame ends, then the jump at `at` goes where it leads.
-    fn leave(&mut self, facts: &Facts<'_>, at: RemoteAddr, state: State) -> Result<(), NotInline> {
-        let routine = facts.routine;
-        let Some(instruction) = routine.instructions.get(&at) else {
-            return Err(NotInline::Overlapping);
-        };
-        let Some(site) = routine.sites.get(&at) else {
-            return Err(NotInline::SitesMissing);
-        };
-        let counter = self.counter(Step::Out {
-            previous: state.passed(),
-            site: site.site,
-        });
-        let live = Live {
-            registers: facts.liveness.leaving().or(instruction.reads),
-            flags: 0,
-        };
-        let event = self.begin(
-            Borrowed::among(live, Needs::Both),
-            LEAVE,
-            counter,
-            Some(site.site),
-            state,
-            0,
-        );
-        probes::leave(&mut self.code, event.ways, counter, event.borrowed.register());
-        self.end(event);
-        self.place(Place::At(at), State::Astray);
-        match routine.jump_target(at) {
-            Some(to) => self.code.jump_to(to).or(Err(NotInline::OutOfReach)),
-            None => self.moved(&instruction.bytes, instruction.displacement, at),
-        }
-    }
-
-    fn counter(&mut self, step: Step) -> u32 {
-        self.numbers.steps.push(step);
-        self.numbers.steps.len() as u32 - 1
-    }
-
-    /// Begins an event: what it borrows is kept.
-    fn begin(
-        &mut self,
-        borrowed: Borrowed,
-        kind: u32,
-        counter: u32,
-        site: Option<SiteId>,
-        state: State,
-        moved: i64,
-    ) -> Event {
-        let ways = Ways {
-            gate: self.gate,
-            slow: self.code.label(),
-            again: self.code.label(),
-            done: self.code.label(),
-        };
-        let end = self.code.label();
-        self.places.push((self.code.length(), PlaceOf::Until(end), state));
-        borrowed.keep(&mut self.code);
-        let previous = state.passed().map_or(0, |site| site.0 + 1);
-        self.stubs.push(Stub {
-            ways,
-            end,
-            descriptor: Descriptor {
-                again: 0,
-                done: 0,
-                kind,
-                counter,
-                site: site.map_or(0, |site| site.0),
-                previous,
-                routine: self.routine,
-                flags: 0,
-                depth: -moved,
-            },
-        });
-        Event { borrowed, ways, end }
-    }
-
-    /// What was borrowed is given back.
-    fn end(&mut self, event: Event) {
-        event.borrowed.give_back(&mut self.code);
-        self.code.bind(event.end);
-    }
-
-    /// An arrival from nowhere, which is the agent's alone.
-    fn whole(&mut self, live: Live, kind: u32, site: SiteId) {
-        let borrowed = Borrowed::among(live, Needs::Flags);
-        let event = self.begin(borrowed, kind, 0, Some(site), State::Astray, 0);
-        if let Some(stub) = self.stubs.last_mut() {
-            stub.descriptor.flags = WHOLE;
-        }
-        self.code.jump(event.ways.slow);
-        self.code.bind(event.ways.again);
-        self.code.bind(event.ways.done);
-        self.end(event);
-    }
-
-    fn write_stubs(&mut self) {
-        for stub in std::mem::take(&mut self.stubs) {
-            let number = self.numbers.descriptors.len() as u32;
-            self.places
-                .push((self.code.length(), PlaceOf::Until(stub.end), State::Astray));
-            let tails = slow::stub(&mut self.code, self.common, stub.ways, number);
-            let address = |label| self.code.address(label).map_or(0, |at| at.0);
-            self.numbers.descriptors.push(Descriptor {
-                again: address(tails.again),
-                done: address(tails.done),
-                ..stub.descriptor
-            });
-            self.numbers.ends.push(RemoteAddr(address(stub.end)));
-        }
-    }
 }
 
 /// The condition of a conditional jump: 70 to 7F with 8 bits, 0F 80 to 0F 8F with 32, behind any prefixes.
@@ -728,23 +442,5 @@ fn condition(bytes: &[u8]) -> u8 {
     match long {
         Some(at) if at + 6 == bytes.len() => bytes[at + 1] & 0x0F,
         _ => bytes[bytes.len().saturating_sub(2)] & 0x0F,
-    }
-}
-
-impl Numbers {
-    fn lengths(&self) -> [usize; 4] {
-        [
-            self.descriptors.len(),
-            self.ends.len(),
-            self.steps.len(),
-            self.call_points.len(),
-        ]
-    }
-
-    fn cut(&mut self, [descriptors, ends, steps, call_points]: [usize; 4]) {
-        self.descriptors.truncate(descriptors);
-        self.ends.truncate(ends);
-        self.steps.truncate(steps);
-        self.call_points.truncate(call_points);
     }
 }

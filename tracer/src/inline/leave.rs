@@ -10,6 +10,7 @@
 
 use super::signals::Leaving;
 use crate::ids::{SpaceId, Tid};
+use crate::in_place::Whom;
 use crate::session::Core;
 use crate::sys::{Answer, Go, Kernel, Signal, gone_is_fine};
 use nix::errno::Errno;
@@ -23,7 +24,11 @@ impl<K: Kernel> Core<K> {
         }
         let stands = self.current.map(|(tid, _)| tid);
         let mut held = std::mem::take(&mut self.held);
-        let left = match self.hold_others(stands.unwrap_or(Tid(0)), &mut held) {
+        let by = stands.unwrap_or(Tid(0));
+        let held_all = self
+            .hold_others(by, Whom::Running, &mut held)
+            .and_then(|()| self.take_queued_traps(by, &mut held));
+        let left = match held_all {
             Ok(()) => self.leave_all(space, stands, &held),
             Err(errno) => Err(errno),
         };

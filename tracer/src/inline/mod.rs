@@ -31,6 +31,7 @@ mod doors;
 mod jumps;
 mod leave;
 mod liveness;
+mod numbers;
 mod probes;
 mod promote;
 mod routine;

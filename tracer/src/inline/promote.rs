@@ -6,7 +6,8 @@
 //! hold every thread that runs ─► read the routines ─► map memory ─► write copies, then doors ─► a block for each thread
 //! ```
 //! A thread that sleeps in the kernel is not woken for it. It comes back behind a call, which is a door; and it meets
-//! the copy without a block, faults at its first access, and gets one then (`threads`).
+//! the copy without a block, faults at its first access, and gets one then (`threads`). But for one that blocks or
+//! ignores `SIGSEGV`: that setting would be gone then, so it is stopped like those that run.
 
 use super::blocks::{self, Blocks, Slot};
 use super::copy;
@@ -19,6 +20,7 @@ use crate::agent::layout::{CONTROL_SIZE, Control, PAGE, RESIDENT};
 use crate::agent::{self};
 use crate::arch::{BREAKPOINT, distance};
 use crate::ids::{SiteId, SpaceId, Tid};
+use crate::in_place::Whom;
 use crate::pass_descriptor::Recipient;
 use crate::scratch;
 use crate::session::{Core, Gates, Gauge};
@@ -75,7 +77,10 @@ impl<K: Kernel> Core<K> {
             return Ok(());
         }
         let mut held = std::mem::take(&mut self.held);
-        let promoted = match self.hold_others(tid, &mut held) {
+        let held_all = self
+            .hold_others(tid, Whom::AlsoWithoutFaults, &mut held)
+            .and_then(|()| self.take_queued_traps(tid, &mut held));
+        let promoted = match held_all {
             Ok(()) => self.promote_held(tid, space, waiting, loaded, &held),
             Err(errno) => Err(errno),
         };
@@ -86,6 +91,29 @@ impl<K: Kernel> Core<K> {
         }
         self.held = held;
         promoted
+    }
+
+    /// Lets threads that have met a breakpoint, and not told of it yet, tell: their pc is one byte late (`detach`), and is
+    /// no place in the code. They stand in that stop afterwards, parked, and are held no more.
+    pub(super) fn take_queued_traps(&mut self, tid: Tid, held: &mut Vec<Tid>) -> Answer<()> {
+        let mut at = 0;
+        while let Some(other) = held.get(at).copied() {
+            let sets = self.kernel.signal_sets(other);
+            let queued = sets.is_ok_and(|sets| sets.pending & Signal::TRAP.bit() != 0);
+            let process = self.tracees.get(&other).map(|t| t.process);
+            let (true, Some(process)) = (queued, process) else {
+                at += 1;
+                continue;
+            };
+            held.swap_remove(at);
+            if self.resume(other, Go::On, Signal::NONE) == Err(Errno::ESRCH) {
+                continue;
+            }
+            if let Some(status) = self.wait_beside(tid, other, process)? {
+                self.parked.keep(&mut self.kernel, other, status)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the register that blocks are found by is free, or has the thread's block already.
@@ -106,9 +134,10 @@ impl<K: Kernel> Core<K> {
     ) -> Answer<()> {
         let process = self.tracees.get(&tid).map_or(self.process, |t| t.process);
         let before = procfs::sizes(process)?;
+        // Where others run, one may be anywhere in a routine by now.
         let past = match self.fate {
-            crate::sys::Seize::DiesWithTracer => Past::None,
-            crate::sys::Seize::Outlives => Past::Some,
+            crate::sys::Seize::DiesWithTracer if self.spaces.users(space) == 1 => Past::None,
+            crate::sys::Seize::DiesWithTracer | crate::sys::Seize::Outlives => Past::Some,
         };
         let mut routines = Vec::new();
         for request in waiting {

@@ -40,6 +40,10 @@ impl<K: Kernel> Core<K> {
             return Ok(());
         }
         let registers = self.kernel.registers(tid)?;
+        // It has slept until now, and is about to fault (`threads`).
+        if registers.gs_base() == 0 && self.spaces[space].inlined.contains(registers.pc()) {
+            self.give_block(tid, space)?;
+        }
         let is_brief = |inlined: &Inlined, pc| matches!(inlined.find(pc), Some((Place::Brief, _)));
         if let Some(end) = self.event_end(tid, space, registers.pc())? {
             self.quietly(tid, |core| core.run_to(tid, end))?;

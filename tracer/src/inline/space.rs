@@ -3,7 +3,8 @@
 //! Must not know: threads' states, when any of it is used.
 
 use super::blocks::Blocks;
-use super::copy::{Numbers, Place};
+use super::copy::Place;
+use super::numbers::Numbers;
 use super::routine::{NotInline, Routine, RoutineRequest};
 use super::ways::State;
 use crate::addr::{RemoteAddr, RemoteRange};

@@ -7,6 +7,7 @@ use super::promote::touch;
 use crate::addr::RemoteAddr;
 use crate::agent::layout::{Control, Header, PAGE};
 use crate::ids::{Pid, SpaceId, Tid, TraceeId};
+use crate::in_place::Whom;
 use crate::session::{Core, Gauge};
 use crate::sys::{Answer, Go, Kernel, Signal, gone_is_fine, procfs};
 use crate::tracee::Role;
@@ -69,7 +70,7 @@ impl<K: Kernel> Core<K> {
 
     fn hold_and_have_blocks(&mut self, tid: Tid, space: SpaceId) -> Answer<()> {
         let mut held = std::mem::take(&mut self.held);
-        let had = match self.hold_others(tid, &mut held) {
+        let had = match self.hold_others(tid, Whom::Running, &mut held) {
             Ok(()) => self.have_blocks(tid, space),
             Err(errno) => Err(errno),
         };

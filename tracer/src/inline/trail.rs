@@ -3,7 +3,7 @@
 //! Must not know: where the words come from, what a site is for. What the program may have written over is checked: a
 //! number that names nothing is no passage.
 
-use super::copy::{CallPoint, Numbers};
+use super::numbers::{CallPoint, Numbers};
 use crate::addr::RemoteAddr;
 use crate::agent::layout::{
     ARRIVAL_WORDS, BEGUN_WORDS, END_OF_STEPS, RESUMED, RESUMED_AT_SITE, SHARED, STRAY, STRAY_EXIT,

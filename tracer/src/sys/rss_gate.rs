@@ -133,6 +133,14 @@ pub(crate) struct RssGate {
     slots: u32,
 }
 
+/// Whether the kernel tells this process of changes of memory, as a gate needs it ([`crate::Gates::Cheapest`]).
+///
+/// # Errors
+/// Why it does not, in words.
+pub fn hears_of_memory() -> Result<(), String> {
+    RssGate::open(1).map(drop).map_err(|refused| refused.to_string())
+}
+
 impl RssGate {
     /// Where in the control page the four sizes are.
     pub(crate) const SIZES: u64 = layout::SIZES as u64;

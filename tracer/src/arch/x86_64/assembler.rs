@@ -418,3 +418,6 @@ impl Assembler {
 pub(crate) fn distance(from: RemoteAddr, to: RemoteAddr) -> Result<i32, OutOfReach> {
     i32::try_from(to.0.wrapping_sub(from.0).cast_signed()).or(Err(OutOfReach))
 }
+
+#[cfg(test)]
+mod tests;
