@@ -60,7 +60,7 @@ pub(crate) fn memory(bytes: u64) -> Answer<SharedMemory> {
 }
 
 impl Blocks {
-    /// No blocks yet; the process has `control`, of [`CONTROL_SIZE`], there.
+    /// No blocks yet; the process has `control` there, of `CONTROL_SIZE` bytes.
     pub(crate) fn new(control: SharedMemory, at: RemoteAddr) -> Self {
         Self {
             control: Mapped { memory: control, at },

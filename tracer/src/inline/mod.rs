@@ -17,11 +17,11 @@
 //! | `routine` | a function as it was: instructions, sites, tables; why it stays as it is |
 //! | `liveness` | registers and flags that nobody needs |
 //! | `doors` | where the original leads into the copy |
-//! | `copy`, `probes`, `jumps` | the copy |
+//! | `copy`, `probes`, `borrowed`, `jumps`, `numbers` | the copy |
 //! | `slow` | the way to the agent and back |
 //! | `trail` | what the agent tells |
 //! | `blocks`, `space` | what a process has of all this |
-//! | `promote`, `threads`, `signals`, `leave` | when it comes, and how it goes |
+//! | `promote`, `sharing`, `threads`, `signals`, `leave` | when it comes, and how it goes |
 //! | `../agent` | what the process runs itself, and the layout of the memory that is shared with it |
 
 mod blocks;
@@ -35,6 +35,7 @@ mod numbers;
 mod probes;
 mod promote;
 mod routine;
+mod sharing;
 mod signals;
 mod slow;
 mod space;
