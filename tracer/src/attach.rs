@@ -10,7 +10,8 @@
 use crate::error::{Error, Kind, Operation, Result, Subject};
 use crate::identity::Identity;
 use crate::ids::{Pid, Tid};
-use crate::session::{Core, Options};
+use crate::options::Options;
+use crate::session::Core;
 use crate::sys::doorbell::Doorbell;
 use crate::sys::linux::Linux;
 use crate::sys::{Activity, Answer, Kernel, Seize, gone_is_fine, procfs};

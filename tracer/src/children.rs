@@ -14,7 +14,8 @@
 use crate::decode::Birth;
 use crate::event::{Beginning, Event};
 use crate::ids::{SpaceId, Tid};
-use crate::session::{Children, Core};
+use crate::options::Children;
+use crate::session::Core;
 use crate::sys::{Answer, Go, Kernel, RawStatus, Signal};
 use crate::tracee::{Role, State, Tracee};
 use nix::errno::Errno;

@@ -9,7 +9,8 @@
 
 use crate::event::{Beginning, Event};
 use crate::ids::{SpaceId, Tid};
-use crate::session::{Children, Core};
+use crate::options::Children;
+use crate::session::Core;
 use crate::sys::{Answer, Kernel, Signal};
 use crate::tracee::{Retries, Role};
 

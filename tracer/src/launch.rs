@@ -10,7 +10,8 @@
 
 use crate::decode::{Stop, decode};
 use crate::error::{Error, Kind, Operation, Result, Subject};
-use crate::session::{Core, Options};
+use crate::options::Options;
+use crate::session::Core;
 use crate::sys::doorbell::Doorbell;
 use crate::sys::linux::Linux;
 use crate::sys::spawn::{self, SignalMask};

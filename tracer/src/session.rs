@@ -14,14 +14,14 @@
 //! memory at leisure. All of a session happens on one thread: ptrace(2) knows the tracer as a thread.
 
 use crate::addr::RemoteAddr;
-use crate::address_space::Engine;
-use crate::affinity::{Affinity, Pinning};
+use crate::affinity::Affinity;
 use crate::arch::{Registers, undo_breakpoint};
 use crate::decode::{Stop, decode};
 use crate::error::{Error, Operation, Result, Subject};
 use crate::event::{Event, Hit};
 use crate::ids::{Pid, SiteId, SpaceId, Tid};
 use crate::inline::Leaving;
+use crate::options::{Children, Gates, Gauge, Options};
 use crate::parked::Parked;
 use crate::recent::Recent;
 use crate::registry::Focus;
@@ -34,53 +34,6 @@ use crate::tracee::{Onward, Role, State, Tracee};
 use crate::trap_setting::{Allowed, TrapAction};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, HashMap, HashSet};
-
-/// How a session does its work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Which engine runs the instructions under the sites.
-    pub engine: Engine,
-    /// What an inline engine reads in the process.
-    pub gauge: Gauge,
-    /// How an inline engine hears that memory has changed.
-    pub gates: Gates,
-    /// Whether hot threads are bound to the tracer's processor.
-    pub pinning: Pinning,
-    /// What becomes of processes that the process makes.
-    pub children: Children,
-}
-
-/// What becomes of the processes that a traced one makes, and of what it becomes by exec.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Children {
-    /// They run on untraced, with clean code.
-    #[default]
-    RunFree,
-    /// They are traced like the first one, and what they become by exec: [`Event::Began`].
-    Followed,
-}
-
-/// How code in the process hears that its memory may have changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Gates {
-    /// From the kernel where it tells, else it looks each time.
-    #[default]
-    Cheapest,
-    /// It looks each time.
-    Statm,
-    /// It looks each time whether the kernel has told it: [`crate::Counts::gate_failed`].
-    Verified,
-}
-
-/// What memory an inline engine reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Gauge {
-    /// Resident pages.
-    #[default]
-    Resident,
-    /// Resident pages that no file backs.
-    Anonymous,
-}
 
 /// A session over some kernel, real or scripted.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use crate::agent::layout::Descriptor;
 use crate::arch::{Assembler, Label, distance};
 use crate::code::{CodeOffset, Flow};
 use crate::ids::SiteId;
-use crate::session::Gates;
+use crate::options::Gates;
 use std::collections::HashMap;
 
 /// More code than so much for each byte of a routine, and it is not copied.

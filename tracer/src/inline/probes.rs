@@ -14,7 +14,7 @@
 
 use crate::agent::layout::{COUNTERS, DIRTY, HEADER, Header, Record, TOUCHED};
 use crate::arch::{Assembler, Condition, Free, Label};
-use crate::session::Gates;
+use crate::options::Gates;
 use std::mem::offset_of;
 
 /// A field of the thread's header, from the base of `gs`.

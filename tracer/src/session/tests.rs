@@ -11,6 +11,8 @@ mod stepping;
 mod turns;
 
 use super::*;
+use crate::address_space::Engine;
+use crate::affinity::Pinning;
 use crate::event::End;
 use crate::site::{Refused, SiteRequest};
 use crate::sys::doorbell::Doorbell;
