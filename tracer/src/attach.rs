@@ -68,6 +68,9 @@ fn seize_all(core: &mut Core<Linux>, pid: Pid) -> Result<()> {
     }
 }
 
+/// So many passes in a row have to find nobody new.
+const WHOLE_PASSES: u32 = 2;
+
 /// Seizes every thread of a process; else what the kernel said, and of which thread.
 fn seize_threads(
     core: &mut Core<Linux>,
@@ -75,10 +78,15 @@ fn seize_threads(
     role: Role,
 ) -> std::result::Result<(), (Option<Tid>, Errno)> {
     // Threads are made while the list is read. A thread made by one that is traced is traced from its birth
-    // (PTRACE_O_TRACECLONE), so a pass that finds nothing new has seen all.
-    loop {
+    // (PTRACE_O_TRACECLONE), so a pass over all of them that finds nothing new has seen all. But a list may be cut short:
+    // it ends at a thread that ends while it is read (`next_tid`, fs/proc/base.c). So as many have to be in it as
+    // the kernel counts, and twice.
+    let mut in_vain = 0;
+    while in_vain < WHOLE_PASSES {
         let mut new = 0;
-        for tid in core.kernel.threads(pid).map_err(|errno| (None, errno))? {
+        let listed = core.kernel.threads(pid).map_err(|errno| (None, errno))?;
+        let whole = listed.len() >= procfs::thread_count(pid).unwrap_or(0);
+        for tid in listed {
             if core.tracees.contains_key(&tid) {
                 continue;
             }
@@ -95,10 +103,9 @@ fn seize_threads(
                 Err(errno) => return Err((Some(tid), errno)),
             }
         }
-        if new == 0 {
-            return Ok(());
-        }
+        in_vain = if new == 0 && whole { in_vain + 1 } else { 0 };
     }
+    Ok(())
 }
 
 /// The processes that have the memory of `pid` and are not traced by us yet (clone(2), `CLONE_VM` without `CLONE_THREAD`).

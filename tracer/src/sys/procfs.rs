@@ -157,6 +157,12 @@ pub(crate) fn threads(pid: Pid) -> Answer<Vec<Tid>> {
     Ok(numbers(&format!("/proc/{pid}/task"))?.map(Tid).collect())
 }
 
+/// How many threads a process has, by the kernel's count.
+pub(crate) fn thread_count(pid: Pid) -> Answer<usize> {
+    let count = status_field(pid.leader(), "Threads")?;
+    count.and_then(|count| count.parse().ok()).ok_or(Errno::EIO)
+}
+
 /// The entries of a directory that are numbers.
 fn numbers(directory: &str) -> Answer<impl Iterator<Item = i32> + use<>> {
     let entries = fs::read_dir(directory).map_err(|e| gone_or(&e))?;
