@@ -12,9 +12,11 @@
 //! the difference between a long and a short run: start and report fall out. `cargo bench --bench hit_cost` prints the
 //! table and keeps all raw numbers in tests/bench/results/hit_cost.json.
 
+mod measure;
 #[path = "../support/mod.rs"]
 mod support;
 
+use measure::{gdb_lines, median};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
@@ -23,7 +25,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 use support::{Engine, Lineprof, Program, Running, compile, testprogs};
@@ -129,13 +131,6 @@ fn main() {
     std::fs::write(&file, text + "\n").expect("the checkout is writable");
 }
 
-/// The middle of `costs`.
-fn median(costs: &[f64]) -> f64 {
-    let mut sorted = costs.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
-}
-
 /// Version and patch level, no build's name.
 fn kernel() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -159,22 +154,8 @@ fn lineprof(program: &Path, engine: Engine, turns: u64) -> (f64, u64) {
 
 /// Microseconds for each event of the job scripted in gdb's Python.
 fn gdb_script(program: &Path, turns: u64) -> f64 {
-    let folder = tempfile::tempdir().expect("the temporary folder is writable");
-    let out = folder.path().join("out.json");
-    let script: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/gdb_lines.py");
-    let mut command = Command::new("gdb");
-    command
-        .env("LINES_OF", "work")
-        .env("LINES_TO", &out)
-        .args(["-nx", "-q", "-batch", "-x"])
-        .arg(script);
-    command.arg("--args").arg(program).arg(turns.to_string());
-    let finished = Running::start(&mut command).finish();
-    let text =
-        std::fs::read_to_string(&out).unwrap_or_else(|error| panic!("{error}: {}", finished.stderr_text()));
-    let measured: serde_json::Value = serde_json::from_str(&text).expect("the script writes JSON");
-    let number = |key: &str| measured[key].as_f64().expect("the script measures it");
-    number("seconds") * 1e6 / number("events")
+    let (seconds, events) = gdb_lines(program, turns).unwrap_or_else(|why| panic!("{why}"));
+    seconds * 1e6 / events
 }
 
 /// Microseconds for each stop of a tracer that does nothing else than it must.

@@ -11,9 +11,11 @@
 //! and tells microseconds an event. `cargo bench --bench inline` prints the tables and keeps all raw numbers in
 //! tests/bench/results/inline.json. A tool that is not installed is left out, and that is said.
 
+mod measure;
 #[path = "../support/mod.rs"]
 mod support;
 
+use measure::{gdb_lines, median};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -258,27 +260,10 @@ fn displaced(work: &Work, turns: u64) -> (f64, f64) {
     (begun.elapsed().as_secs_f64(), report.tracing.stops as f64)
 }
 
-/// Seconds and events as gdb's script measures them.
 fn gdb(work: &Work, turns: u64) -> (f64, f64) {
-    let out = tempfile::NamedTempFile::new().expect("the temporary folder is writable");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/gdb_lines.py");
-    let status = Command::new("gdb")
-        .env("LINES_OF", "work")
-        .env("LINES_TO", out.path())
-        .args(["-nx", "-q", "-batch", "-x"])
-        .arg(script)
-        .arg("--args")
-        .arg(&work.binary)
-        .arg(turns.to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    let text = std::fs::read_to_string(out.path()).unwrap_or_default();
-    let measured: Value = serde_json::from_str(&text).unwrap_or_default();
-    let number = |key: &str| measured[key].as_f64().unwrap_or(0.0);
-    match status {
-        Ok(status) if status.success() => (number("seconds"), number("events")),
-        _ => (0.0, 0.0),
+    match is_installed("gdb") {
+        true => gdb_lines(&work.binary, turns).unwrap_or_default(),
+        false => (0.0, 0.0),
     }
 }
 
@@ -315,11 +300,4 @@ fn uprobes(work: &Work, turns: u64) -> (f64, f64) {
         Ok(status) if status.success() => (nanoseconds / 1e9, events),
         _ => (0.0, 0.0),
     }
-}
-
-/// The middle of `numbers`.
-fn median(numbers: &[f64]) -> f64 {
-    let mut sorted = numbers.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }
