@@ -97,12 +97,8 @@ pub(super) fn take(
         Concurrency::Alone
     };
     let place = |at: lineprof_tracer::Standing| {
-        let previous = match at.passed {
-            Some(passed) => Some(site(passed)?),
-            None => None,
-        };
         Some(Place {
-            previous,
+            previous: passed(at.passed, &site)?,
             // Not where it came to last: at an exit that may not be taken, the frame would be taken to be gone.
             latest: site(at.entry)?,
             sp: StackPointer(at.sp.0),
@@ -163,35 +159,20 @@ fn step(
             previous: None,
             site: to,
         } if plan.site(site(to)?).entry => Step::Call { entry: site(to)? },
-        Counted::Into {
-            previous: None,
-            site: to,
-        } => Step::Within {
-            previous: None,
+        Counted::Into { previous, site: to } => Step::Within {
+            previous: passed(previous, &site)?,
             site: site(to)?,
         },
-        Counted::Into {
-            previous: Some(from),
-            site: to,
-        } => Step::Within {
-            previous: Some(site(from)?),
-            site: site(to)?,
-        },
-        Counted::Out {
-            previous: None,
-            site: at,
-        } => Step::Out {
-            previous: None,
-            site: site(at)?,
-        },
-        Counted::Out {
-            previous: Some(from),
-            site: at,
-        } => Step::Out {
-            previous: Some(site(from)?),
+        Counted::Out { previous, site: at } => Step::Out {
+            previous: passed(previous, &site)?,
             site: site(at)?,
         },
     })
+}
+
+/// The last site with a line that a frame passed; the outer `None` where it is none of the plan's.
+fn passed(last: Option<SiteId>, site: impl Fn(SiteId) -> Option<SiteIndex>) -> Option<Option<SiteIndex>> {
+    last.map_or(Some(None), |last| site(last).map(Some))
 }
 
 /// The reasons, with the number of sites of each.
