@@ -72,21 +72,8 @@ impl<K: Kernel> Core<K> {
                 Allowed::NoCalls
             },
         )?;
-        // Kept from step to step: a step allocates nothing.
-        let mut held = std::mem::take(&mut self.held);
-        let stepped = match self.hold_others(tid, Whom::Running, &mut held) {
-            Ok(()) => self.step_lifted(tid, site),
-            Err(errno) => Err(errno),
-        };
-        for other in held.drain(..) {
-            // It was killed while it was held, and its next stop is here already.
-            if self.parked.holds(other) {
-                continue;
-            }
-            gone_is_fine(self.resume(other, Go::On, Signal::NONE))?;
-        }
-        self.held = held;
-        match stepped? {
+        let stepped = self.while_held(tid, Whom::Running, |core, _| core.step_lifted(tid, site))?;
+        match stepped {
             Stepped::Done => {
                 if !enters_kernel {
                     self.keep_trap_setting(tid, Allowed::Calls)?;
@@ -107,11 +94,39 @@ impl<K: Kernel> Core<K> {
         }
     }
 
+    /// Does something while the threads that are meant are held, which it is told; lets them go afterwards, whatever came
+    /// of it.
+    ///
+    /// # Errors
+    /// ESRCH when `tid` is killed meanwhile, or what `act` answers.
+    pub(crate) fn while_held<T>(
+        &mut self,
+        tid: Tid,
+        whom: Whom,
+        act: impl FnOnce(&mut Self, &mut Vec<Tid>) -> Answer<T>,
+    ) -> Answer<T> {
+        // Kept from time to time: a step allocates nothing.
+        let mut held = std::mem::take(&mut self.held);
+        let acted = match self.hold_others(tid, whom, &mut held) {
+            Ok(()) => act(self, &mut held),
+            Err(errno) => Err(errno),
+        };
+        for other in held.drain(..) {
+            // It was killed while it was held, and its next stop is here already.
+            if self.parked.holds(other) {
+                continue;
+            }
+            gone_is_fine(self.resume(other, Go::On, Signal::NONE))?;
+        }
+        self.held = held;
+        acted
+    }
+
     /// Stops the threads that are meant; those that stopped for a reason of their own are parked.
     ///
     /// # Errors
     /// ESRCH when `tid` is killed meanwhile; those in `held` are to be let go in any case.
-    pub(crate) fn hold_others(&mut self, tid: Tid, whom: Whom, held: &mut Vec<Tid>) -> Answer<()> {
+    fn hold_others(&mut self, tid: Tid, whom: Whom, held: &mut Vec<Tid>) -> Answer<()> {
         // Those that have stopped by themselves need no interrupt, and there may be many.
         while let Some((reported, status)) = self.kernel.wait(WaitFor::AnyNow)? {
             self.parked.keep(&mut self.kernel, reported, status)?;

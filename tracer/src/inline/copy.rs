@@ -11,7 +11,7 @@
 mod calls;
 mod events;
 
-use super::doors::Doors;
+use super::doors::{self, Doors, Past};
 use super::jumps::{Tables, borrowed_at};
 use super::liveness::Liveness;
 use super::numbers::{CallPoint, Numbers};
@@ -87,12 +87,24 @@ pub(super) struct Generator<'n> {
     routine: u32,
 }
 
-/// What is known of the routine that is being copied.
-struct Facts<'r> {
-    routine: &'r Routine,
-    doors: &'r Doors,
+/// A routine that is to be copied, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) routine: Routine,
+    pub(super) doors: Doors,
     liveness: Liveness,
     through: WaysThrough,
+}
+
+impl Facts {
+    pub(super) fn of(routine: Routine, past: Past) -> Self {
+        Self {
+            doors: doors::plan(&routine, past),
+            liveness: Liveness::of(&routine),
+            through: WaysThrough::of(&routine),
+            routine,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +126,7 @@ pub(crate) fn write(
     start: RemoteAddr,
     agent: &[u8],
     gates: Gates,
-    routines: &[(Routine, Doors)],
+    routines: &[Facts],
     numbers: &mut Numbers,
 ) -> Option<Written> {
     let mut code = Assembler::new(start);
@@ -141,10 +153,7 @@ pub(crate) fn write(
             moved: 0,
         });
     }
-    let mut labels = Vec::new();
-    for (routine, doors) in routines {
-        labels.push(generator.routine(routine, doors));
-    }
+    let labels = routines.iter().map(|facts| generator.routine(facts)).collect();
     generator.finish(labels)
 }
 
@@ -197,7 +206,7 @@ impl Generator<'_> {
         })
     }
 
-    fn routine(&mut self, routine: &Routine, doors: &Doors) -> Result<InLabels, NotInline> {
+    fn routine(&mut self, facts: &Facts) -> Result<InLabels, NotInline> {
         self.labels.clear();
         self.work.clear();
         self.points.clear();
@@ -205,13 +214,7 @@ impl Generator<'_> {
         let first = self.numbers.steps.len() as u32;
         let known = self.numbers.lengths();
         let places = self.places.len();
-        let facts = Facts {
-            routine,
-            doors,
-            liveness: Liveness::of(routine),
-            through: WaysThrough::of(routine),
-        };
-        let written = self.write_routine(&facts);
+        let written = self.write_routine(facts);
         let end = self.numbers.steps.len() as u32;
         if written.is_err() {
             self.numbers.cut(known);
@@ -219,8 +222,8 @@ impl Generator<'_> {
             self.stubs.clear();
         } else {
             self.numbers.routines.push((first, end));
-            for (at, site) in &routine.sites {
-                if *at == routine.entry {
+            for (at, site) in &facts.routine.sites {
+                if *at == facts.routine.entry {
                     self.numbers.entries.push(site.site);
                 }
                 if site.role == SiteRole::MayExit {
@@ -234,8 +237,8 @@ impl Generator<'_> {
         written
     }
 
-    fn write_routine(&mut self, facts: &Facts<'_>) -> Result<InLabels, NotInline> {
-        let routine = facts.routine;
+    fn write_routine(&mut self, facts: &Facts) -> Result<InLabels, NotInline> {
+        let routine = &facts.routine;
         for (behind, states) in &facts.through.calls {
             for state in states {
                 let point = self.numbers.call_points.len() as u32;
@@ -273,7 +276,7 @@ impl Generator<'_> {
         Ok(ins)
     }
 
-    fn run(&mut self, facts: &Facts<'_>, tables: &mut Tables) -> Result<(), NotInline> {
+    fn run(&mut self, facts: &Facts, tables: &mut Tables) -> Result<(), NotInline> {
         let bytes: usize = facts.routine.instructions.values().map(|i| i.bytes.len()).sum();
         let most = self.code.length() + MOST_GROWTH * bytes;
         while let Some(first) = self.work.pop() {
@@ -361,12 +364,12 @@ impl Generator<'_> {
 
     fn node(
         &mut self,
-        facts: &Facts<'_>,
+        facts: &Facts,
         tables: &mut Tables,
         at: RemoteAddr,
         state: State,
     ) -> Result<Option<Work>, NotInline> {
-        let routine = facts.routine;
+        let routine = &facts.routine;
         self.place(Place::At(at), state);
         let Some(instruction) = routine.instructions.get(&at) else {
             // Behind the last instruction: whatever is there.

@@ -65,12 +65,7 @@ impl Tables {
         let Some(jump) = routine.instructions.get(&at) else {
             return Err(NotInline::Overlapping);
         };
-        let range = routine
-            .request
-            .ranges
-            .iter()
-            .find(|range| range.contains(routine.entry));
-        let range = *range.ok_or(NotInline::NoBody)?;
+        let range = routine.range_of_entry().ok_or(NotInline::NoBody)?;
         let (free, leaves) = (borrowed.register(), generator.code.label());
         borrowed.keep_register(&mut generator.code);
         let (load, displacement) = load_of_target(jump, free).ok_or(NotInline::UnknownJumps)?;
@@ -119,12 +114,7 @@ impl Tables {
     /// Writes the tables behind the routine's code.
     pub(super) fn write(self, code: &mut Assembler, routine: &Routine) {
         let Some(numbers) = self.numbers else { return };
-        let Some(range) = routine
-            .request
-            .ranges
-            .iter()
-            .find(|range| range.contains(routine.entry))
-        else {
+        let Some(range) = routine.range_of_entry() else {
             return;
         };
         code.bind(numbers);

@@ -12,7 +12,7 @@ use super::signals::Leaving;
 use crate::ids::{SpaceId, Tid};
 use crate::in_place::Whom;
 use crate::session::Core;
-use crate::sys::{Answer, Go, Kernel, Signal, gone_is_fine};
+use crate::sys::{Answer, Kernel, gone_is_fine};
 use nix::errno::Errno;
 
 impl<K: Kernel> Core<K> {
@@ -23,21 +23,11 @@ impl<K: Kernel> Core<K> {
             return Ok(());
         }
         let stands = self.current.map(|(tid, _)| tid);
-        let mut held = std::mem::take(&mut self.held);
         let by = stands.unwrap_or(Tid(0));
-        let held_all = self
-            .hold_others(by, Whom::Running, &mut held)
-            .and_then(|()| self.take_queued_traps(by, &mut held));
-        let left = match held_all {
-            Ok(()) => self.leave_all(space, stands, &held),
-            Err(errno) => Err(errno),
-        };
-        for other in held.drain(..) {
-            if !self.parked.holds(other) {
-                gone_is_fine(self.resume(other, Go::On, Signal::NONE))?;
-            }
-        }
-        self.held = held;
+        let left = self.while_held(by, Whom::Running, |core, held| {
+            core.take_queued_traps(by, held)?;
+            core.leave_all(space, stands, held)
+        });
         gone_is_fine(left)
     }
 

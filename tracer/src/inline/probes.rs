@@ -93,31 +93,31 @@ pub(super) fn entry(code: &mut Assembler, ways: Ways, counter: u32, routine: u32
 }
 
 pub(super) fn exit(code: &mut Assembler, ways: Ways, counter: u32, free: Free) {
-    code.compare_sp(TOP_SP);
-    code.jump_if(Condition::NotEqual, ways.slow);
+    look_for_top(code, ways);
     look_at_gate(code, ways);
-    code.bind(ways.again);
-    count(code, counter);
-    pop(code, free);
-    code.bind(ways.done);
+    end_frame(code, ways, counter, free);
 }
 
 /// The frame ends, and that is no event.
 pub(super) fn leave(code: &mut Assembler, ways: Ways, counter: u32, free: Free) {
-    code.compare_sp(TOP_SP);
-    code.jump_if(Condition::NotEqual, ways.slow);
-    code.bind(ways.again);
-    count(code, counter);
-    pop(code, free);
-    code.bind(ways.done);
+    look_for_top(code, ways);
+    end_frame(code, ways, counter, free);
 }
 
-fn pop(code: &mut Assembler, free: Free) {
+fn look_for_top(code: &mut Assembler, ways: Ways) {
+    code.compare_sp(TOP_SP);
+    code.jump_if(Condition::NotEqual, ways.slow);
+}
+
+fn end_frame(code: &mut Assembler, ways: Ways, counter: u32, free: Free) {
+    code.bind(ways.again);
+    count(code, counter);
     code.load(FRAME, free);
     code.advance(free, -RECORD);
     code.store(free, FRAME);
     code.follow(free);
     code.store(free, TOP_SP);
+    code.bind(ways.done);
 }
 
 pub(super) fn mark(code: &mut Assembler, routine: u32) {

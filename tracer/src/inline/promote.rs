@@ -10,13 +10,13 @@
 //! ignores `SIGSEGV`: that setting would be gone then, so it is stopped like those that run.
 
 use super::blocks::Blocks;
-use super::copy;
-use super::doors::{self, Door, Doors, LONG, Past};
+use super::copy::{self, Facts};
+use super::doors::{Door, Doors, LONG, Past};
 use super::routine::{NotInline, Routine, RoutineRequest};
 use super::space::{Inline, Inlined, Patch, Region};
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::address_space::{Engine, may_inject};
-use crate::agent::layout::{PAGE, RESIDENT};
+use crate::agent::layout::{ANONYMOUS, PAGE, RESIDENT};
 use crate::agent::{self};
 use crate::arch::{BREAKPOINT, distance};
 use crate::ids::{SiteId, SpaceId, Tid};
@@ -25,7 +25,7 @@ use crate::options::Gauge;
 use crate::scratch;
 use crate::session::Core;
 use crate::site::{SiteTable, Way};
-use crate::sys::{Answer, Go, Kernel, Signal, gone_is_fine, procfs};
+use crate::sys::{Answer, Go, Kernel, Seize, Signal, gone_is_fine, procfs};
 use nix::errno::Errno;
 
 /// Whether the loader has put its addresses into the tables that routines jump by.
@@ -62,27 +62,13 @@ impl<K: Kernel> Core<K> {
             && !self.kernel.has_shadow_stack(tid)?
             && self.owns_gs(tid, space)?;
         if !possible {
-            let refused = waiting
-                .into_iter()
-                .map(|request| (request, NotInline::OutOfReach));
-            self.spaces[space].inlined.refused.extend(refused);
+            self.spaces[space].inlined.leave_out_of_reach(waiting);
             return Ok(());
         }
-        let mut held = std::mem::take(&mut self.held);
-        let held_all = self
-            .hold_others(tid, Whom::AlsoWithoutFaults, &mut held)
-            .and_then(|()| self.take_queued_traps(tid, &mut held));
-        let promoted = match held_all {
-            Ok(()) => self.promote_held(tid, space, waiting, loaded, &held),
-            Err(errno) => Err(errno),
-        };
-        for other in held.drain(..) {
-            if !self.parked.holds(other) {
-                gone_is_fine(self.resume(other, Go::On, Signal::NONE))?;
-            }
-        }
-        self.held = held;
-        promoted
+        self.while_held(tid, Whom::AlsoWithoutFaults, |core, held| {
+            core.take_queued_traps(tid, held)?;
+            core.promote_held(tid, space, waiting, loaded, held)
+        })
     }
 
     /// Lets threads that have met a breakpoint, and not told of it yet, tell: their pc is one byte late (`detach`), and is
@@ -128,8 +114,8 @@ impl<K: Kernel> Core<K> {
         let before = procfs::sizes(process)?;
         // Where others run, one may be anywhere in a routine by now.
         let past = match self.fate {
-            crate::sys::Seize::DiesWithTracer if self.spaces.users(space) == 1 => Past::None,
-            crate::sys::Seize::DiesWithTracer | crate::sys::Seize::Outlives => Past::Some,
+            Seize::DiesWithTracer if self.spaces.users(space) == 1 => Past::None,
+            Seize::DiesWithTracer | Seize::Outlives => Past::Some,
         };
         let mut routines = Vec::new();
         for request in waiting {
@@ -140,10 +126,7 @@ impl<K: Kernel> Core<K> {
                 Ok(routine) if loaded == Loaded::Perhaps && routine.jumps_by_tables() => {
                     self.spaces[space].inlined.unlinked.push(request);
                 }
-                Ok(routine) => {
-                    let doors = doors::plan(&routine, past);
-                    routines.push((routine, doors));
-                }
+                Ok(routine) => routines.push(Facts::of(routine, past)),
                 Err(reason) => self.spaces[space].inlined.refused.push((request, reason)),
             }
         }
@@ -157,18 +140,16 @@ impl<K: Kernel> Core<K> {
                 Err(Errno::ESRCH) => return Err(Errno::ESRCH),
                 Err(errno) => {
                     tracing::debug!(%errno, "no memory for the inline engine");
-                    let refused = routines
-                        .into_iter()
-                        .map(|(routine, _)| (routine.request, NotInline::OutOfReach));
-                    self.spaces[space].inlined.refused.extend(refused);
+                    let requests = routines.into_iter().map(|facts| facts.routine.request);
+                    self.spaces[space].inlined.leave_out_of_reach(requests);
                     return Ok(());
                 }
             }
         }
         let threads: Vec<Tid> = std::iter::once(tid).chain(held.iter().copied()).collect();
-        let doors = self.write_copies(tid, space, routines)?;
-        self.step_out(&threads, space, doors)?;
-        for patch in &self.spaces[space].inlined.patches {
+        let new = self.write_copies(tid, space, routines)?;
+        self.step_out(&threads, space, new.clone())?;
+        for patch in &self.spaces[space].inlined.patches[new] {
             self.kernel.write_memory(tid, patch.at, &patch.patched)?;
         }
         self.settle_memory(tid, space, process, before)?;
@@ -209,9 +190,9 @@ impl<K: Kernel> Core<K> {
         &mut self,
         tid: Tid,
         space: SpaceId,
-        routines: Vec<(Routine, Doors)>,
+        routines: Vec<Facts>,
     ) -> Answer<std::ops::RangeFrom<usize>> {
-        let ranges = routines.iter().flat_map(|(routine, _)| &routine.request.ranges);
+        let ranges = routines.iter().flat_map(|facts| &facts.routine.request.ranges);
         let start = ranges
             .clone()
             .map(|range| range.start)
@@ -254,10 +235,8 @@ impl<K: Kernel> Core<K> {
         let Some((at, written)) = written else {
             let inlined = &mut self.spaces[space].inlined;
             inlined.numbers = numbers;
-            let refused = routines
-                .into_iter()
-                .map(|(routine, _)| (routine.request, NotInline::OutOfReach));
-            inlined.refused.extend(refused);
+            let requests = routines.into_iter().map(|facts| facts.routine.request);
+            inlined.leave_out_of_reach(requests);
             return Ok(inlined.patches.len()..);
         };
         self.kernel.write_memory(tid, at, &written.bytes)?;
@@ -277,10 +256,11 @@ impl<K: Kernel> Core<K> {
             range,
             places: written.places,
         });
-        for ((routine, doors), ins) in routines.into_iter().zip(written.routines) {
+        for (facts, ins) in routines.into_iter().zip(written.routines) {
+            let routine = facts.routine;
             match ins {
                 Ok(ins) => {
-                    plant_doors(inlined, &mut space.sites, &routine, &doors, &ins)?;
+                    plant_doors(inlined, &mut space.sites, &routine, &facts.doors, &ins)?;
                     inlined.doors.extend(ins.doors.keys());
                     inlined.behind.extend(ins.behind);
                     inlined.routines.push(routine);
@@ -334,16 +314,13 @@ impl<K: Kernel> Core<K> {
             touch(&mut self.kernel, tid, page)?;
         }
         let after = procfs::sizes(process)?;
-        let grown = match self.gauge {
-            Gauge::Resident => after.resident().zip(before.resident()),
-            Gauge::Anonymous => after.anonymous.zip(before.anonymous),
-        };
+        let grown = self.gauge.of(&after).zip(self.gauge.of(&before));
         let inlined = &mut self.spaces[space].inlined;
         if let Some((after, before)) = grown {
             inlined.take_over(after.saturating_sub(before) / PAGE);
         }
         if let Some(gate) = &inlined.gate {
-            gate.gate.seed(&procfs::sizes(process)?);
+            gate.gate.seed(&after);
         }
         Ok(())
     }
@@ -431,12 +408,20 @@ fn plant_doors(
     Ok(())
 }
 
-/// Numbers that the agent knows a gauge by.
 impl Gauge {
+    /// The number that the agent knows it by.
     pub(super) fn number(self) -> u64 {
         match self {
             Self::Resident => RESIDENT,
-            Self::Anonymous => crate::agent::layout::ANONYMOUS,
+            Self::Anonymous => ANONYMOUS,
+        }
+    }
+
+    /// What it reads of all sizes, in bytes.
+    pub(super) fn of(self, sizes: &procfs::Sizes) -> Option<u64> {
+        match self {
+            Self::Resident => sizes.resident(),
+            Self::Anonymous => sizes.anonymous,
         }
     }
 }

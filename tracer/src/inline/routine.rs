@@ -219,6 +219,12 @@ impl Routine {
         self.request.ranges.iter().any(|range| range.contains(address))
     }
 
+    /// The part of its code that it begins in.
+    pub(crate) fn range_of_entry(&self) -> Option<RemoteRange> {
+        let mut ranges = self.request.ranges.iter();
+        ranges.find(|range| range.contains(self.entry)).copied()
+    }
+
     /// Where a jump from the instruction at `at` leads.
     pub(crate) fn jump_target(&self, at: RemoteAddr) -> Option<RemoteAddr> {
         match self.instructions.get(&at)?.flow {

@@ -4,8 +4,9 @@
 
 use super::blocks::{self, Blocks, Slot};
 use super::space::Gate;
+use crate::address_space::AddressSpace;
 use crate::agent::layout::{CONTROL_SIZE, Control, PAGE};
-use crate::ids::{SpaceId, Tid};
+use crate::ids::{Pid, SpaceId, Tid};
 use crate::options::Gates;
 use crate::pass_descriptor::Recipient;
 use crate::session::Core;
@@ -20,16 +21,19 @@ const GATED: u32 = 128;
 const SPARE_BLOCKS: usize = 8;
 
 impl<K: Kernel> Core<K> {
-    /// Shared memory and, where it can be had, a gate.
-    pub(super) fn set_up(&mut self, tid: Tid, space: SpaceId, process: crate::ids::Pid) -> Answer<()> {
-        let control = blocks::memory(CONTROL_SIZE)?;
-        let mut caller = self.spaces[space].caller.clone();
-        let mut recipient = Recipient {
+    fn recipient(&mut self, tid: Tid, space: SpaceId) -> Recipient<'_, K> {
+        Recipient {
             kernel: &mut self.kernel,
-            caller: &mut caller,
+            caller: &mut self.spaces[space].caller,
             tid,
             parked: &mut self.parked,
-        };
+        }
+    }
+
+    /// Shared memory and, where it can be had, a gate.
+    pub(super) fn set_up(&mut self, tid: Tid, space: SpaceId, process: Pid) -> Answer<()> {
+        let control = blocks::memory(CONTROL_SIZE)?;
+        let mut recipient = self.recipient(tid, space);
         let shared = recipient.give(control.descriptor())?;
         let base = recipient.map_anywhere(shared, CONTROL_SIZE)?;
         let blocks = Blocks::new(control, base);
@@ -55,8 +59,7 @@ impl<K: Kernel> Core<K> {
         blocks.set_control(offset_of!(Control, own_pages), inlined.pages_before);
         inlined.blocks = Some(blocks);
         inlined.gate = gate;
-        self.have_blocks(tid, space)?;
-        Ok(())
+        self.have_blocks(tid, space)
     }
 
     /// Sees to it that every thread can have a block, and some more.
@@ -78,14 +81,13 @@ impl<K: Kernel> Core<K> {
     }
 
     fn map_blocks(&mut self, tid: Tid, space: SpaceId) -> Answer<()> {
-        let mut caller = self.spaces[space].caller.clone();
-        let inlined = &mut self.spaces[space].inlined;
+        let AddressSpace { caller, inlined, .. } = &mut self.spaces[space];
         let Some(blocks) = &mut inlined.blocks else {
             return Ok(());
         };
         let mut recipient = Recipient {
             kernel: &mut self.kernel,
-            caller: &mut caller,
+            caller,
             tid,
             parked: &mut self.parked,
         };
@@ -104,26 +106,13 @@ impl<K: Kernel> Core<K> {
             }
             recipient.close(descriptor)?;
         }
-        self.spaces[space].caller = caller;
         Ok(())
     }
 
     /// Maps the gate's control page; `None` where it cannot be made to work.
-    fn pass_gate(
-        &mut self,
-        tid: Tid,
-        space: SpaceId,
-        process: crate::ids::Pid,
-        gate: RssGate,
-    ) -> Answer<Option<Gate>> {
+    fn pass_gate(&mut self, tid: Tid, space: SpaceId, process: Pid, gate: RssGate) -> Answer<Option<Gate>> {
         gate.learn_from(process)?;
-        let mut caller = self.spaces[space].caller.clone();
-        let mut recipient = Recipient {
-            kernel: &mut self.kernel,
-            caller: &mut caller,
-            tid,
-            parked: &mut self.parked,
-        };
+        let mut recipient = self.recipient(tid, space);
         let descriptor = recipient.give(gate.map())?;
         // The first of these mappings changes the memory: so it is learned.
         let at = recipient.map_part(descriptor, None, 0, PAGE)?;

@@ -92,6 +92,13 @@ impl Inlined {
         sites.map(|site| site.site).collect()
     }
 
+    /// No memory near these can be had.
+    pub(crate) fn leave_out_of_reach(&mut self, requests: impl IntoIterator<Item = RoutineRequest>) {
+        let requests = requests.into_iter();
+        self.refused
+            .extend(requests.map(|request| (request, NotInline::OutOfReach)));
+    }
+
     /// The region with this address.
     fn region(&self, pc: RemoteAddr) -> Option<&Region> {
         self.regions.iter().find(|region| region.range.contains(pc))

@@ -3,14 +3,16 @@
 //! Must not know: copies.
 
 use super::blocks::{Blocks, Slot};
+use super::numbers::Numbers;
 use super::promote::touch;
 use crate::addr::RemoteAddr;
 use crate::agent::layout::{Control, Header, PAGE};
 use crate::ids::{Pid, SpaceId, Tid, TraceeId};
 use crate::in_place::Whom;
 use crate::options::Gauge;
+use crate::passage::Passage;
 use crate::session::Core;
-use crate::sys::{Answer, Go, Kernel, Signal, gone_is_fine, procfs};
+use crate::sys::{Answer, Kernel, procfs};
 use crate::tracee::Role;
 use nix::errno::Errno;
 use std::mem::offset_of;
@@ -32,18 +34,14 @@ impl<K: Kernel> Core<K> {
         }
         let sizes = procfs::sizes(process)?;
         if blocks.free() == 0 {
-            self.hold_and_have_blocks(tid, space)?;
+            self.while_held(tid, Whom::Running, |core, _| core.have_blocks(tid, space))?;
         }
         let inlined = &mut self.spaces[space].inlined;
+        let own = inlined.own_memory();
+        let memory = self.gauge.of(&sizes).unwrap_or(0).saturating_sub(own);
         let Some(blocks) = &mut inlined.blocks else {
             return Ok(());
         };
-        let read = match self.gauge {
-            Gauge::Resident => sizes.resident(),
-            Gauge::Anonymous => sizes.anonymous,
-        };
-        let own = blocks.control(offset_of!(Control, own_pages)) * PAGE;
-        let memory = read.unwrap_or(0).saturating_sub(own);
         let gates = inlined.gate.as_ref().map_or(0, |gate| gate.slots);
         let slot = blocks.take(id, memory, gates).ok_or(Errno::ENOMEM)?;
         if let Some(gate) = inlined.gate.as_ref().filter(|_| slot.0 < gates) {
@@ -58,30 +56,13 @@ impl<K: Kernel> Core<K> {
         if self.gauge == Gauge::Resident {
             // The gate's own page was there before.
             let after = procfs::sizes(process)?.resident().unwrap_or(0);
-            let grown = after.saturating_sub(sizes.resident().unwrap_or(0)) / PAGE;
-            let own = blocks.control(offset_of!(Control, own_pages));
-            blocks.set_control(offset_of!(Control, own_pages), own + grown);
+            inlined.take_over(after.saturating_sub(sizes.resident().unwrap_or(0)) / PAGE);
         }
         let mut registers = self.kernel.registers(tid)?;
         registers.set_gs_base(address.0);
         self.kernel.set_registers(tid, &registers)?;
         tracing::debug!(%tid, ?role, ?slot, "block");
         Ok(())
-    }
-
-    fn hold_and_have_blocks(&mut self, tid: Tid, space: SpaceId) -> Answer<()> {
-        let mut held = std::mem::take(&mut self.held);
-        let had = match self.hold_others(tid, Whom::Running, &mut held) {
-            Ok(()) => self.have_blocks(tid, space),
-            Err(errno) => Err(errno),
-        };
-        for other in held.drain(..) {
-            if !self.parked.holds(other) {
-                gone_is_fine(self.resume(other, Go::On, Signal::NONE))?;
-            }
-        }
-        self.held = held;
-        had
     }
 
     /// A copy of the process has no use for the block of the thread that made it.
@@ -106,17 +87,30 @@ impl<K: Kernel> Core<K> {
         }
     }
 
-    /// All that a thread has done is told of, and its block is free.
-    pub(crate) fn end_block(&mut self, thread: TraceeId, space: SpaceId, role: Role) {
+    /// Has something told of a thread's block; what that is counts for a profiled thread.
+    fn tell(
+        &mut self,
+        thread: TraceeId,
+        space: SpaceId,
+        role: Role,
+        how: impl FnOnce(&mut Blocks, Slot, &Numbers, &mut Vec<Passage>),
+    ) {
         let inlined = &mut self.spaces[space].inlined;
         let Some(blocks) = &mut inlined.blocks else { return };
         let Some(slot) = blocks.of(thread) else { return };
         let mut passages = Vec::new();
-        blocks.since_told(slot, &inlined.numbers, &mut passages);
-        blocks.give_back(slot);
+        how(blocks, slot, &inlined.numbers, &mut passages);
         if role == Role::Profiled {
             inlined.passages.append(&mut passages);
         }
+    }
+
+    /// All that a thread has done is told of, and its block is free.
+    pub(crate) fn end_block(&mut self, thread: TraceeId, space: SpaceId, role: Role) {
+        self.tell(thread, space, role, |blocks, slot, numbers, into| {
+            blocks.since_told(slot, numbers, into);
+            blocks.give_back(slot);
+        });
     }
 
     /// The memory of a process is another one: all that its threads have done is told of.
@@ -130,14 +124,7 @@ impl<K: Kernel> Core<K> {
 
     /// All that a stopped thread has done is told of.
     pub(crate) fn tell_block(&mut self, thread: TraceeId, space: SpaceId, role: Role) {
-        let inlined = &mut self.spaces[space].inlined;
-        let Some(blocks) = &mut inlined.blocks else { return };
-        let Some(slot) = blocks.of(thread) else { return };
-        let mut passages = Vec::new();
-        blocks.since_told(slot, &inlined.numbers, &mut passages);
-        if role == Role::Profiled {
-            inlined.passages.append(&mut passages);
-        }
+        self.tell(thread, space, role, Blocks::since_told);
     }
 
     /// The trail of a thread is full: what is in it is taken. It is read later (`read_trail`).
@@ -151,14 +138,7 @@ impl<K: Kernel> Core<K> {
 
     /// Reads what was taken from a thread's trail.
     pub(crate) fn read_trail(&mut self, thread: TraceeId, space: SpaceId, role: Role) {
-        let inlined = &mut self.spaces[space].inlined;
-        let Some(blocks) = &mut inlined.blocks else { return };
-        let Some(slot) = blocks.of(thread) else { return };
-        let mut passages = Vec::new();
-        blocks.read(slot, &inlined.numbers, &mut passages);
-        if role == Role::Profiled {
-            inlined.passages.append(&mut passages);
-        }
+        self.tell(thread, space, role, Blocks::read);
     }
 
     /// The client has read this memory at a hit of the thread.

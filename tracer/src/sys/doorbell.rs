@@ -6,7 +6,7 @@
 use super::Answer;
 use super::descriptors::pidfd_open;
 use super::procfs::errno_of;
-use super::spawn::exit_now;
+use super::spawn::{exit_now, keep_only};
 use crate::ids::Tid;
 use libc::c_void;
 use nix::errno::Errno;
@@ -95,18 +95,9 @@ fn end_and_reap(process: &OwnedFd) {
 }
 
 fn wait_for_end_of_file(fd: i32) -> ! {
-    // SAFETY: prctl with a signal number and setsid take no memory. A terminal's signals are not for the
-    // doorbell, and it must not outlive the thread that forked it.
+    // SAFETY: prctl with a signal number takes no memory. The doorbell must not outlive the thread that forked it.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-    // SAFETY: as above.
-    unsafe { libc::setsid() };
-    // It must not hold the user's pipes open.
-    for (first, last) in [(0, fd - 1), (fd + 1, i32::MAX)] {
-        if first <= last {
-            // SAFETY: closes numbers only; nothing of this process uses them any more.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-        }
-    }
+    keep_only(fd);
     let mut byte = 0_u8;
     loop {
         // SAFETY: `byte` is writable; read is async-signal-safe.

@@ -7,7 +7,7 @@
 //! (measured, 6.18; `tracepoint_synchronize_unregister`, include/linux/tracepoint.h). A profiler that has printed its
 //! report has nothing to wait for.
 
-use super::spawn::exit_now;
+use super::spawn::{exit_now, keep_only};
 use nix::errno::Errno;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
@@ -30,13 +30,13 @@ impl AsFd for LateClose {
 
 impl Drop for LateClose {
     fn drop(&mut self) {
-        // Forked twice: nobody has to wait for the one that closes. Where a fork fails, the close is this process's.
+        // Forked twice: nobody has to wait for the one that closes, by its end. Where a fork fails, the close is this process's.
         // SAFETY: the child calls only async-signal-safe functions until it exits.
         match unsafe { libc::fork() } {
             0 => {
                 // SAFETY: as above.
                 if unsafe { libc::fork() } == 0 {
-                    close_by_exit(self.0.as_raw_fd());
+                    keep_only(self.0.as_raw_fd());
                 }
                 exit_now(0);
             }
@@ -50,19 +50,6 @@ impl Drop for LateClose {
             _ => {}
         }
     }
-}
-
-fn close_by_exit(descriptor: i32) -> ! {
-    // SAFETY: takes no arguments; a terminal's signals are not for this process.
-    unsafe { libc::setsid() };
-    // It must not hold the user's pipes open.
-    for (first, last) in [(0, descriptor - 1), (descriptor + 1, i32::MAX)] {
-        if first <= last {
-            // SAFETY: closes numbers only; nothing of this process uses them any more.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-        }
-    }
-    exit_now(0)
 }
 
 #[cfg(test)]

@@ -143,6 +143,20 @@ fn close(fd: i32) {
     unsafe { libc::close(fd) };
 }
 
+/// Leaves a forked child with this descriptor alone: it must hold neither the user's pipes open nor a terminal.
+///
+/// *State*: nothing of this process uses the other descriptors any more.
+pub(super) fn keep_only(descriptor: i32) {
+    // SAFETY: takes no arguments. A terminal's signals are not for this process.
+    unsafe { libc::setsid() };
+    for (first, last) in [(0, descriptor - 1), (descriptor + 1, i32::MAX)] {
+        if first <= last {
+            // SAFETY: closes numbers only, which nobody uses.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        }
+    }
+}
+
 pub(super) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit runs no handlers and does not return.
     unsafe { libc::_exit(code) }

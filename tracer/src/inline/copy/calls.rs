@@ -11,7 +11,7 @@ use crate::inline::ways::State;
 
 impl Generator<'_> {
     /// A call, at its own place or by a push of its return address.
-    pub(super) fn call(&mut self, facts: &Facts<'_>, at: RemoteAddr, state: State) -> Result<(), NotInline> {
+    pub(super) fn call(&mut self, facts: &Facts, at: RemoteAddr, state: State) -> Result<(), NotInline> {
         let Some(instruction) = facts.routine.instructions.get(&at) else {
             return Err(NotInline::Overlapping);
         };
@@ -56,8 +56,8 @@ impl Generator<'_> {
     }
 
     /// Where a call returns to.
-    pub(super) fn came_back(&mut self, facts: &Facts<'_>, at: RemoteAddr) -> Result<Work, NotInline> {
-        let routine = facts.routine;
+    pub(super) fn came_back(&mut self, facts: &Facts, at: RemoteAddr) -> Result<Work, NotInline> {
+        let routine = &facts.routine;
         self.place(Place::At(at), State::Astray);
         let astray = self.towards(routine, at, State::Astray);
         let states = facts

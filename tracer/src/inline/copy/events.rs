@@ -26,11 +26,11 @@ impl Generator<'_> {
     /// The event of a site.
     pub(super) fn transition(
         &mut self,
-        facts: &Facts<'_>,
+        facts: &Facts,
         at: RemoteAddr,
         state: State,
     ) -> Result<Work, NotInline> {
-        let routine = facts.routine;
+        let routine = &facts.routine;
         let Some(site) = routine.sites.get(&at) else {
             return Err(NotInline::SitesMissing);
         };
@@ -61,7 +61,7 @@ impl Generator<'_> {
             Borrowed::among(live, needs),
             kind,
             counter,
-            Some(site.site),
+            site.site,
             state,
             moved,
         );
@@ -76,8 +76,8 @@ impl Generator<'_> {
     }
 
     /// The frame ends, then the jump at `at` goes where it leads.
-    pub(super) fn leave(&mut self, facts: &Facts<'_>, at: RemoteAddr, state: State) -> Result<(), NotInline> {
-        let routine = facts.routine;
+    pub(super) fn leave(&mut self, facts: &Facts, at: RemoteAddr, state: State) -> Result<(), NotInline> {
+        let routine = &facts.routine;
         let Some(instruction) = routine.instructions.get(&at) else {
             return Err(NotInline::Overlapping);
         };
@@ -96,7 +96,7 @@ impl Generator<'_> {
             Borrowed::among(live, Needs::Both),
             LEAVE,
             counter,
-            Some(site.site),
+            site.site,
             state,
             0,
         );
@@ -120,7 +120,7 @@ impl Generator<'_> {
         borrowed: Borrowed,
         kind: u32,
         counter: u32,
-        site: Option<SiteId>,
+        site: SiteId,
         state: State,
         moved: i64,
     ) -> Event {
@@ -142,7 +142,7 @@ impl Generator<'_> {
                 done: 0,
                 kind,
                 counter,
-                site: site.map_or(0, |site| site.0),
+                site: site.0,
                 previous,
                 routine: self.routine,
                 flags: 0,
@@ -161,7 +161,7 @@ impl Generator<'_> {
     /// An arrival from nowhere, which is the agent's alone.
     fn whole(&mut self, live: Live, kind: u32, site: SiteId) {
         let borrowed = Borrowed::among(live, Needs::Flags);
-        let event = self.begin(borrowed, kind, 0, Some(site), State::Astray, 0);
+        let event = self.begin(borrowed, kind, 0, site, State::Astray, 0);
         if let Some(stub) = self.stubs.last_mut() {
             stub.descriptor.flags = WHOLE;
         }
