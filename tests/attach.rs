@@ -4,8 +4,10 @@ mod support;
 
 use nix::sys::signal::Signal;
 use std::path::Path;
+use std::process::Command;
 use support::{
-    Engine, Finished, Lineprof, Program, Report, Running, attach, attached, attached_by, served, tracers,
+    Engine, Finished, Lineprof, Program, Report, Running, attach, attached, attached_by, served, serving_by,
+    tracers,
 };
 
 fn serving(threads: u32) -> Running {
@@ -210,4 +212,40 @@ fn c050_the_binary_on_disk_stays_as_it_was() {
     attach_and_leave(1, Engine::Displaced, Signal::SIGINT);
     let after = std::fs::read(Path::new(&binary.path)).expect("the binary is readable");
     assert!(before == after, "the file has changed");
+}
+
+/// Handlers' saved places are no business of a profiler's: it cannot see them, and the thread comes back to them.
+fn threads_come_back_to_any_instruction(engine: Engine) {
+    for binary in Program::load("c/back_in_the_middle.c").build_all() {
+        let mut target = serving_by(&mut Command::new(&binary.path));
+        let lineprof = attached(&target, engine);
+        for _ in 0..2 {
+            for left_out in 0..10 {
+                target.say(&left_out.to_string());
+                let stored = format!("stored {}", 10 - left_out);
+                assert_eq!(target.hear(), stored, "{engine:?}, {left_out} left out");
+            }
+        }
+        lineprof.signal(Signal::SIGINT);
+        let finished = lineprof.finish();
+        assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+        target.say("3");
+        assert_eq!(target.hear(), "stored 7", "{engine:?}, let go");
+        assert_eq!(target.finish().code(), 0);
+    }
+}
+
+#[test]
+fn threads_come_back_to_any_instruction_displaced() {
+    threads_come_back_to_any_instruction(Engine::Displaced);
+}
+
+#[test]
+fn threads_come_back_to_any_instruction_in_place() {
+    threads_come_back_to_any_instruction(Engine::InPlace);
+}
+
+#[test]
+fn threads_come_back_to_any_instruction_inline() {
+    threads_come_back_to_any_instruction(Engine::Inline);
 }

@@ -70,17 +70,14 @@ pub(super) fn run(
 
 /// The engine that can do what is asked for: code in the process reads only what the kernel counts as it goes, and a
 /// child that is followed would count in its parent's memory.
-///
-/// A process that runs already is left as it is where nobody asks: a thread of it may be in a handler that returns to
-/// the middle of what a jump is put over.
-fn engine(target: &Target, settings: &Settings) -> Engine {
+fn engine(settings: &Settings) -> Engine {
     let counted =
         matches!(settings.metric, Metric::Rss | Metric::Anon) && settings.reading == Reading::Counters;
     let inline = counted && settings.children != Children::Followed;
-    match (settings.engine, target) {
-        (Engine::Inline, _) | (Engine::Auto, Target::Launch { .. }) if inline => Engine::Inline,
-        (Engine::Inline | Engine::Auto, _) => Engine::Displaced,
-        (engine @ (Engine::Displaced | Engine::InPlace), _) => engine,
+    match settings.engine {
+        Engine::Inline | Engine::Auto if inline => Engine::Inline,
+        Engine::Inline | Engine::Auto => Engine::Displaced,
+        engine @ (Engine::Displaced | Engine::InPlace) => engine,
     }
 }
 
@@ -105,7 +102,7 @@ fn start(
     observer: &mut dyn Observer,
 ) -> Result<Session, Error> {
     let options = Options {
-        engine: engine(target, settings),
+        engine: engine(settings),
         gauge: match settings.metric {
             Metric::Anon => Gauge::Anonymous,
             Metric::Rss | Metric::Pss | Metric::Uss => Gauge::Resident,

@@ -213,6 +213,7 @@ impl<K: Kernel> Core<K> {
         self.restore_again(tid)?;
         match stop {
             Stop::Ended(_) => Ok(()),
+            Stop::Signal(signal) if self.undo_inline(tid, signal)? => self.let_go(tid, Signal::NONE),
             Stop::Signal(Signal::TRAP) if self.undo_hit(tid)? => self.let_go(tid, Signal::NONE),
             Stop::Signal(signal) => {
                 self.call_again_at_ignored(tid, signal)?;

@@ -41,7 +41,7 @@ fn is_of_step(origin: Origin, hazard: SteppingHazard) -> bool {
     match origin {
         Origin::Step => true,
         Origin::CauseUnknown => hazard != SteppingHazard::RaisesDebug,
-        Origin::Breakpoint | Origin::Other => false,
+        Origin::Breakpoint | Origin::NoInstruction | Origin::Other => false,
     }
 }
 

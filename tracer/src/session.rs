@@ -369,12 +369,12 @@ impl<K: Kernel> Core<K> {
         if signal == Signal::SEGV && self.act_on_fault(tid)? {
             return Ok(None);
         }
+        if let Some(event) = self.act_on_inline(tid, signal)? {
+            return Ok(event);
+        }
         if signal == Signal::TRAP {
             let registers = self.kernel.registers(tid)?;
             let address = undo_breakpoint(registers.pc());
-            if let Some(event) = self.act_on_inline(tid, address)? {
-                return Ok(event);
-            }
             let sites = &self.spaces[self.space_of(tid)].sites;
             if let Some(site) = sites.at(address)
                 && (sites.get(site).only_we_stop_behind() || self.kernel.origin(tid)? == Origin::Breakpoint)

@@ -11,7 +11,7 @@
 mod calls;
 mod events;
 
-use super::doors::{self, Doors, Past};
+use super::doors::{self, Door, Doors, Past};
 use super::jumps::{Tables, borrowed_at};
 use super::liveness::Liveness;
 use super::numbers::{CallPoint, Numbers};
@@ -48,8 +48,8 @@ pub(crate) enum Place {
 pub(crate) struct Ins {
     /// Addresses that doors stand at.
     pub(crate) doors: HashMap<RemoteAddr, RemoteAddr>,
-    /// Sites, for threads that come to them in the original.
-    pub(crate) sites: HashMap<RemoteAddr, RemoteAddr>,
+    /// Sites, and what else a thread may come to in the original and be stopped at.
+    pub(crate) stops: HashMap<RemoteAddr, RemoteAddr>,
     /// Sites where a line begins, behind the event.
     pub(crate) behind: HashMap<SiteId, RemoteAddr>,
 }
@@ -180,7 +180,7 @@ impl Generator<'_> {
             };
             places.push((self.code.at(*offset), place, *state));
         }
-        let ins = |(doors, sites, behind): InLabels| -> Option<Ins> {
+        let ins = |(doors, stops, behind): InLabels| -> Option<Ins> {
             let all = |labels: Vec<(RemoteAddr, Label)>| {
                 let of = |(at, label): (RemoteAddr, Label)| Some((at, address(label)?));
                 labels.into_iter().map(of).collect::<Option<HashMap<_, _>>>()
@@ -188,7 +188,7 @@ impl Generator<'_> {
             let of = |(site, label): (SiteId, Label)| Some((site, address(label)?));
             Some(Ins {
                 doors: all(doors)?,
-                sites: all(sites)?,
+                stops: all(stops)?,
                 behind: behind.into_iter().map(of).collect::<Option<HashMap<_, _>>>()?,
             })
         };
@@ -260,6 +260,13 @@ impl Generator<'_> {
         for at in &routine.returns {
             if !routine.request.landing_pads.contains(at) {
                 ins.0.push((*at, self.want(Work::Return(*at))));
+            }
+        }
+        for (at, door) in &facts.doors.doors {
+            if *door == Door::Guarded {
+                for inside in doors::inside(routine, *at) {
+                    ins.1.push((inside, self.way_to(routine, inside, State::Astray)));
+                }
             }
         }
         for (at, site) in &routine.sites {

@@ -25,6 +25,8 @@ const SHORT: u64 = 2;
 pub(crate) enum Door {
     /// A long jump into the copy.
     Long,
+    /// A long jump over instructions that somebody may come back to (`guards`).
+    Guarded,
     /// A short jump to a long one at this address.
     Island(RemoteAddr),
     /// A breakpoint.
@@ -69,7 +71,11 @@ pub(crate) fn plan(routine: &Routine, past: Past) -> Doors {
     let mut left = Vec::new();
     for at in wanted {
         if free(at, LONG) {
-            plan.doors.insert(at, Door::Long);
+            let door = match past {
+                Past::Some if inside(routine, at).next().is_some() => Door::Guarded,
+                Past::Some | Past::None => Door::Long,
+            };
+            plan.doors.insert(at, door);
             taken.push(RemoteRange {
                 start: at,
                 end: at.plus(LONG),
@@ -120,6 +126,12 @@ pub(crate) fn plan(routine: &Routine, past: Past) -> Doors {
         }
     }
     plan
+}
+
+/// The instructions that begin within a long jump at `at`.
+pub(crate) fn inside(routine: &Routine, at: RemoteAddr) -> impl Iterator<Item = RemoteAddr> {
+    let within = routine.instructions.range(at.plus(1)..at.plus(LONG));
+    within.map(|(inside, _)| *inside)
 }
 
 fn overlaps(taken: &[RemoteRange], start: RemoteAddr, end: RemoteAddr) -> bool {

@@ -16,7 +16,7 @@
 //! |---|---|
 //! | `routine` | a function as it was: instructions, sites, tables; why it stays as it is |
 //! | `liveness` | registers and flags that nobody needs |
-//! | `doors` | where the original leads into the copy |
+//! | `doors`, `guards` | where the original leads into the copy |
 //! | `copy`, `probes`, `borrowed`, `jumps`, `numbers` | the copy |
 //! | `slow` | the way to the agent and back |
 //! | `trail` | what the agent tells |
@@ -28,6 +28,7 @@ mod blocks;
 mod borrowed;
 mod copy;
 mod doors;
+mod guards;
 mod jumps;
 mod leave;
 mod liveness;

@@ -27,6 +27,7 @@ use crate::session::Core;
 use crate::site::{SiteTable, Way};
 use crate::sys::{Answer, Go, Kernel, Seize, Signal, gone_is_fine, procfs};
 use nix::errno::Errno;
+use std::collections::{BTreeMap, HashMap};
 
 /// Whether the loader has put its addresses into the tables that routines jump by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,14 @@ enum Loaded {
     Whole,
     /// The loader's own breakpoint, or another one, was met.
     Perhaps,
+}
+
+/// What is to be written over the original.
+struct New {
+    /// Which of the patches.
+    patches: std::ops::RangeFrom<usize>,
+    /// Breakpoints that give way to the first byte of an instruction that is run at its place again.
+    lifted: Vec<(RemoteAddr, u8)>,
 }
 
 impl<K: Kernel> Core<K> {
@@ -147,10 +156,13 @@ impl<K: Kernel> Core<K> {
             }
         }
         let threads: Vec<Tid> = std::iter::once(tid).chain(held.iter().copied()).collect();
-        let new = self.write_copies(tid, space, routines)?;
-        self.step_out(&threads, space, new.clone())?;
-        for patch in &self.spaces[space].inlined.patches[new] {
+        let New { patches, lifted } = self.write_copies(tid, space, routines)?;
+        self.step_out(&threads, space, patches.clone())?;
+        for patch in &self.spaces[space].inlined.patches[patches] {
             self.kernel.write_memory(tid, patch.at, &patch.patched)?;
+        }
+        for (at, original) in lifted {
+            self.kernel.write_memory(tid, at, &[original])?;
         }
         self.settle_memory(tid, space, process, before)?;
         for thread in threads {
@@ -185,13 +197,8 @@ impl<K: Kernel> Core<K> {
         Routine::decode(request, |site| sites.get(site).address, read)
     }
 
-    /// Writes the copies, and plans what is put over the original: which of the patches are new.
-    fn write_copies(
-        &mut self,
-        tid: Tid,
-        space: SpaceId,
-        routines: Vec<Facts>,
-    ) -> Answer<std::ops::RangeFrom<usize>> {
+    /// Writes the copies, and plans what is put over the original: what there is new of that.
+    fn write_copies(&mut self, tid: Tid, space: SpaceId, routines: Vec<Facts>) -> Answer<New> {
         let ranges = routines.iter().flat_map(|facts| &facts.routine.request.ranges);
         let start = ranges
             .clone()
@@ -237,17 +244,18 @@ impl<K: Kernel> Core<K> {
             inlined.numbers = numbers;
             let requests = routines.into_iter().map(|facts| facts.routine.request);
             inlined.leave_out_of_reach(requests);
-            return Ok(inlined.patches.len()..);
+            return Ok(New {
+                patches: inlined.patches.len()..,
+                lifted: Vec::new(),
+            });
         };
         self.kernel.write_memory(tid, at, &written.bytes)?;
-        let space = &mut self.spaces[space];
-        space.caller = caller;
-        let inlined = &mut space.inlined;
+        self.spaces[space].caller = caller;
+        let inlined = &mut self.spaces[space].inlined;
         inlined.numbers = numbers;
         if let Some(blocks) = &mut inlined.blocks {
             blocks.publish(&inlined.numbers)?;
         }
-        let first = inlined.patches.len();
         let range = RemoteRange {
             start: at,
             end: at.plus(size),
@@ -256,11 +264,31 @@ impl<K: Kernel> Core<K> {
             range,
             places: written.places,
         });
+        let mut guarded = BTreeMap::new();
+        for (facts, ins) in routines.iter().zip(&written.routines) {
+            let Ok(ins) = ins else { continue };
+            let doors = facts.doors.doors.iter();
+            let of_it = doors.filter(|(_, door)| **door == Door::Guarded);
+            guarded.extend(of_it.filter_map(|(at, _)| Some((*at, *ins.doors.get(at)?))));
+        }
+        let landings = self.write_landings(tid, space, &guarded)?;
+        let space = &mut self.spaces[space];
+        let inlined = &mut space.inlined;
+        let mut new = New {
+            patches: inlined.patches.len()..,
+            lifted: Vec::new(),
+        };
         for (facts, ins) in routines.into_iter().zip(written.routines) {
             let routine = facts.routine;
             match ins {
                 Ok(ins) => {
-                    plant_doors(inlined, &mut space.sites, &routine, &facts.doors, &ins)?;
+                    plant_doors(inlined, &mut space.sites, &routine, &facts.doors, &ins, &landings)?;
+                    // A call that stays may have had a breakpoint of a site on its first byte.
+                    for call in &facts.doors.kept {
+                        if let Some(site) = routine.sites.get(call) {
+                            new.lifted.push((*call, space.sites.get(site.site).original[0]));
+                        }
+                    }
                     inlined.doors.extend(ins.doors.keys());
                     inlined.behind.extend(ins.behind);
                     inlined.routines.push(routine);
@@ -268,7 +296,7 @@ impl<K: Kernel> Core<K> {
                 Err(reason) => inlined.refused.push((routine.request, reason)),
             }
         }
-        Ok(first..)
+        Ok(new)
     }
 
     /// Has threads that stand within a place that is going to be overwritten run on behind it, an instruction at a time.
@@ -340,6 +368,7 @@ fn plant_doors(
     routine: &Routine,
     doors: &Doors,
     ins: &copy::Ins,
+    landings: &HashMap<RemoteAddr, RemoteAddr>,
 ) -> Answer<()> {
     let original = |at: RemoteAddr, length: u64| -> Vec<u8> {
         let byte = |at: u64| {
@@ -359,12 +388,14 @@ fn plant_doors(
         };
         match door {
             Door::Long => patches.push((*at, jump(*at, to)?)),
+            Door::Guarded if landings.contains_key(at) => patches.push((*at, jump(*at, landings[at])?)),
             Door::Island(island) => {
                 let short = island.0.wrapping_sub(at.0 + 2) as u8;
                 patches.push((*island, jump(*island, to)?));
                 patches.push((*at, vec![0xEB, short]));
             }
-            Door::Stop => {
+            // Without a landing one byte has to do.
+            Door::Stop | Door::Guarded => {
                 inlined.stops.insert(*at, to);
                 patches.push((*at, vec![BREAKPOINT]));
             }
@@ -381,9 +412,10 @@ fn plant_doors(
                 .iter()
                 .any(|call| inside(*call, routine.behind(*call).0 - call.0))
     };
+    for (at, to) in &ins.stops {
+        inlined.stops.entry(*at).or_insert(*to);
+    }
     for (at, site) in &routine.sites {
-        let to = ins.sites.get(at).copied().unwrap_or(*at);
-        inlined.stops.entry(*at).or_insert(to);
         let way = if covered(*at) {
             Inline::Covered
         } else {
@@ -391,12 +423,6 @@ fn plant_doors(
         };
         inlined.sites.insert(site.site, way);
         sites.all_mut()[site.site.index()].way = Way::Inline;
-    }
-    // A call that stays may have had a breakpoint of a site on its first byte.
-    for call in &doors.kept {
-        if routine.sites.contains_key(call) {
-            patches.push((*call, original(*call, 1)));
-        }
     }
     for (at, patched) in patches {
         inlined.patches.push(Patch {

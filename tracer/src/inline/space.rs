@@ -46,6 +46,8 @@ pub(crate) struct Inlined {
     pub(crate) refused: Vec<(RoutineRequest, NotInline)>,
     pub(crate) numbers: Numbers,
     pub(crate) regions: Vec<Region>,
+    /// Pages of landings.
+    pub(crate) landings: Vec<RemoteRange>,
     pub(crate) patches: Vec<Patch>,
     /// Those that are copied.
     pub(crate) routines: Vec<Routine>,

@@ -34,6 +34,8 @@ pub(crate) struct Linux {
 const TRAP_BRKPT: i32 = 1;
 const TRAP_TRACE: i32 = 2;
 const SI_KERNEL: i32 = 0x80;
+/// What the processor's invalid-opcode exception comes as (`handle_invalid_op`, arch/x86/kernel/traps.c).
+const ILL_ILLOPN: i32 = 2;
 
 /// Every tracee and child, to wait4(2).
 const ANY: i32 = -1;
@@ -198,6 +200,7 @@ impl Kernel for Linux {
             (libc::SIGTRAP, SI_KERNEL) => Origin::Breakpoint,
             (libc::SIGTRAP, TRAP_TRACE) => Origin::Step,
             (libc::SIGTRAP, TRAP_BRKPT) => Origin::CauseUnknown,
+            (libc::SIGILL, ILL_ILLOPN) => Origin::NoInstruction,
             _ => Origin::Other,
         })
     }

@@ -71,6 +71,8 @@ pub struct Signal(pub i32);
 impl Signal {
     /// No signal.
     pub(crate) const NONE: Self = Self(0);
+    /// The one that bytes raise which are no instruction.
+    pub(crate) const ILL: Self = Self(libc::SIGILL);
     /// The one an access to memory raises that is not there.
     pub(crate) const SEGV: Self = Self(libc::SIGSEGV);
     /// The one a breakpoint raises.
@@ -96,6 +98,8 @@ pub(crate) enum Origin {
     /// The kernel, for a debug exception whose cause the processor does not tell (`TRAP_BRKPT`): an `int1`, or a single
     /// step in a virtual machine (`linux`).
     CauseUnknown,
+    /// The kernel, for bytes that are no instruction (`ILL_ILLOPN`).
+    NoInstruction,
     /// Anybody and anything else.
     Other,
 }
