@@ -5,7 +5,8 @@
 mod support;
 
 use nix::sys::signal::Signal;
-use support::{Engine, Running, attached, served, serving, tracers};
+use std::process::Command;
+use support::{Engine, Running, attached, compile, served, serving, serving_by, testprogs, tracers};
 
 fn all_are_asleep(target: &mut Running) {
     target.say("asleep?");
@@ -83,4 +84,40 @@ fn c062_a_sleeper_that_blocks_faults_finds_its_handler_and_its_mask_as_they_were
         assert_eq!(target.hear(), "kept", "{engine:?}, let go");
         assert_eq!(target.finish().code(), 0);
     }
+}
+
+/// Threads that wake each other are asleep when the session comes and when it goes, and wake at any moment of both.
+fn those_that_take_turns_go_on(engine: Engine) {
+    let crowd = compile(
+        &["cc", "-O0", "-g", "-pthread"].map(str::to_string),
+        &[testprogs().join("bench/crowd.c")],
+        "crowd",
+    );
+    let mut target = serving_by(Command::new(crowd).args(["relay", "200", "0"]));
+    let mut calls: u64 = 0;
+    for round in 0..6 {
+        let lineprof = attached(&target, engine);
+        // A turn of all of them, and more.
+        let enough = calls + 250;
+        while calls < enough {
+            target.say("how many?");
+            calls = target.hear().parse().expect("a number");
+        }
+        lineprof.signal(Signal::SIGINT);
+        let finished = lineprof.finish();
+        assert_eq!(finished.code(), 0, "round {round}: {}", finished.stderr_text());
+        assert_eq!(tracers(&target), [""; 0], "round {round}: still traced");
+    }
+    let finished = target.finish();
+    assert_eq!(finished.code(), 0, "{engine:?}");
+}
+
+#[test]
+fn those_that_take_turns_go_on_displaced() {
+    those_that_take_turns_go_on(Engine::Displaced);
+}
+
+#[test]
+fn those_that_take_turns_go_on_inline() {
+    those_that_take_turns_go_on(Engine::Inline);
 }

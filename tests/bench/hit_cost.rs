@@ -12,11 +12,13 @@
 //! the difference between a long and a short run: start and report fall out. `cargo bench --bench hit_cost` prints the
 //! table and keeps all raw numbers in tests/bench/results/hit_cost.json.
 
+mod gdb_lines;
 mod measure;
 #[path = "../support/mod.rs"]
 mod support;
 
-use measure::{gdb_lines, median};
+use gdb_lines::gdb_lines;
+use measure::median;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;

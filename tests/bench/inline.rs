@@ -11,11 +11,13 @@
 //! and tells microseconds an event. `cargo bench --bench inline` prints the tables and keeps all raw numbers in
 //! tests/bench/results/inline.json. A tool that is not installed is left out, and that is said.
 
+mod gdb_lines;
 mod measure;
 #[path = "../support/mod.rs"]
 mod support;
 
-use measure::{gdb_lines, median};
+use gdb_lines::gdb_lines;
+use measure::median;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

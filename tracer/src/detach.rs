@@ -215,9 +215,14 @@ impl<K: Kernel> Core<K> {
             Stop::Ended(_) => Ok(()),
             Stop::Signal(signal) if self.undo_inline(tid, signal)? => self.let_go(tid, Signal::NONE),
             Stop::Signal(Signal::TRAP) if self.undo_hit(tid)? => self.let_go(tid, Signal::NONE),
+            Stop::Signal(Signal::SEGV) if self.lacks_block(tid)? => {
+                self.leave_copy_late(tid)?;
+                self.let_go(tid, Signal::NONE)
+            }
             Stop::Signal(signal) => {
                 self.call_again_at_ignored(tid, signal)?;
                 self.leave_scratch(tid)?;
+                self.leave_copy_late(tid)?;
                 self.let_go(tid, signal)
             }
             Stop::Pause => {
@@ -236,6 +241,7 @@ impl<K: Kernel> Core<K> {
                 }
                 self.call_again(tid)?;
                 self.leave_scratch(tid)?;
+                self.leave_copy_late(tid)?;
                 self.let_go(tid, Signal::NONE)
             }
             Stop::Child(_) => {

@@ -13,6 +13,7 @@ use crate::ids::{SpaceId, Tid};
 use crate::in_place::Whom;
 use crate::session::Core;
 use crate::sys::{Answer, Kernel, gone_is_fine};
+use crate::tracee::Role;
 use nix::errno::Errno;
 
 impl<K: Kernel> Core<K> {
@@ -29,6 +30,17 @@ impl<K: Kernel> Core<K> {
             core.leave_all(space, stands, held)
         });
         gone_is_fine(left)
+    }
+
+    /// The way out of the copies for a stopped thread that woke, and came to one, while the others were led out.
+    pub(crate) fn leave_copy_late(&mut self, tid: Tid) -> Answer<()> {
+        let space = self.space_of(tid);
+        let profiled = self.tracees.get(&tid).is_some_and(|t| t.role == Role::Profiled);
+        if !profiled || self.spaces[space].inlined.blocks.is_none() {
+            return Ok(());
+        }
+        self.leave_copy(tid, Leaving::ForGood)?;
+        self.forget_block(tid, space)
     }
 
     fn leave_all(&mut self, space: SpaceId, stands: Option<Tid>, held: &[Tid]) -> Answer<()> {

@@ -192,21 +192,24 @@ impl<K: Kernel> Core<K> {
 
     /// A thread that came to a copy without a block gets one: whether that was its fault.
     pub(crate) fn act_on_fault(&mut self, tid: Tid) -> Answer<bool> {
-        let space = self.space_of(tid);
-        if self.spaces[space].inlined.blocks.is_none() {
+        let of_ours = self.lacks_block(tid)?;
+        if of_ours {
+            self.give_block(tid, self.space_of(tid))?;
+            self.resume(tid, Go::On, Signal::NONE)?;
+        }
+        Ok(of_ours)
+    }
+
+    /// Whether a thread that has faulted did so because it has no block.
+    pub(crate) fn lacks_block(&mut self, tid: Tid) -> Answer<bool> {
+        let inlined = &self.spaces[self.space_of(tid)].inlined;
+        if inlined.blocks.is_none() {
             return Ok(false);
         }
         let registers = self.kernel.registers(tid)?;
-        let within = matches!(
-            self.spaces[space].inlined.find(registers.pc()),
-            Some((Place::Within(_) | Place::Brief, _))
-        );
-        if !within || registers.gs_base() != 0 {
-            return Ok(false);
-        }
-        self.give_block(tid, space)?;
-        self.resume(tid, Go::On, Signal::NONE)?;
-        Ok(true)
+        let place = inlined.find(registers.pc());
+        let within = matches!(place, Some((Place::Within(_) | Place::Brief, _)));
+        Ok(within && registers.gs_base() == 0)
     }
 }
 
