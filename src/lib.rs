@@ -10,6 +10,8 @@
 //! which     rows,      what     charges       counts          plain       table, JSON
 //!           edges        │
 //!                        └─ profiler: session, image (where the file lies), metric (memory now) ─► arrivals
+//!
+//! untraced process ─► sample (who, when) ─► timeline (a file of readings)
 //! ```
 #![forbid(unsafe_code)]
 
@@ -22,8 +24,10 @@ pub mod profile;
 pub mod profiler;
 pub mod recorder;
 pub mod report;
+pub mod sample;
 pub mod select;
 pub mod source;
+pub mod timeline;
 pub mod units;
 
 #[cfg(test)]

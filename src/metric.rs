@@ -77,6 +77,14 @@ impl MemoryReader {
     ///
     /// A process that is gone keeps its last reading.
     pub fn read(&mut self, tid: Tid) -> Bytes {
+        if let Some(value) = self.read_now(tid) {
+            self.last = value;
+        }
+        self.last
+    }
+
+    /// The same; `None` where there is nothing to read, 0 for a thread or process that has ended and is a zombie.
+    pub fn read_now(&mut self, tid: Tid) -> Option<Bytes> {
         let mut value = self.read_once();
         if value.is_none_or(|v| v == Bytes(0))
             && let Ok(file) = open(self.pid, tid, self.source)
@@ -84,10 +92,7 @@ impl MemoryReader {
             self.file = file;
             value = self.read_once();
         }
-        if let Some(value) = value {
-            self.last = value;
-        }
-        self.last
+        value
     }
 
     /// The last reading.

@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use lineprof_dwarf::{FilePattern, Pattern};
@@ -14,7 +15,7 @@ use lineprof_dwarf::{FilePattern, Pattern};
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE]\n       lineprof doctor [PID]\n       lineprof demo"
+    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE]\n       lineprof doctor [PID]\n       lineprof demo\n       lineprof sample [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof sample [OPTIONS] --pid PID|NAME"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Engine(Profile),
     /// Profile a small program that lineprof carries with it, and tell how to read its table
     Demo(Demo),
+    /// Write a program's memory over time into a file, as `mprof run` does: no breakpoints, nothing traced
+    Sample(Sample),
 }
 
 /// What to profile, and how.
@@ -102,6 +105,70 @@ pub(crate) struct Functions {
 pub(crate) struct Demo {
     #[command(flatten)]
     pub(crate) writing: Writing,
+}
+
+/// What to sample, and how.
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "lineprof sample [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof sample [OPTIONS] --pid PID|NAME"
+)]
+pub(crate) struct Sample {
+    #[command(flatten)]
+    pub(crate) sampling: Sampling,
+    /// One record more for each descendant, at each reading
+    #[arg(short = 'M', long)]
+    pub(crate) multiprocess: bool,
+    /// Sample a running process: its pid, its name, or a part of its name that no other has
+    #[arg(short, long, value_name = "PID|NAME", conflicts_with = "program")]
+    pub(crate) pid: Option<String>,
+    /// Write here; `-` is stdout [default: mprofile_YYYYMMDDhhmmss.dat]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(
+        value_name = "PROGRAM",
+        required_unless_present = "pid",
+        trailing_var_arg = true
+    )]
+    pub(crate) program: Vec<OsString>,
+}
+
+/// When memory is read, and whose.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Sampling {
+    /// Seconds from one reading to the next
+    #[arg(short = 'T', long, value_name = "SECONDS", default_value = "0.1", value_parser = interval)]
+    pub(crate) interval: Duration,
+    /// End after this many seconds; the program runs on
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// Add the memory of all descendants
+    #[arg(short = 'C', long)]
+    pub(crate) include_children: bool,
+    /// What counts as memory
+    #[arg(long, value_enum, default_value_t = Metric::Rss)]
+    pub(crate) metric: Metric,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|error| format!("{error}: seconds, as in 0.5"))?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err("it has to be more than 0".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Reading itself takes a microsecond or two, and waking up some fifty.
+const SHORTEST: Duration = Duration::from_micros(100);
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        short if short < SHORTEST => Err(format!("the shortest is {} seconds", SHORTEST.as_secs_f64())),
+        interval => Ok(interval),
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -169,6 +236,17 @@ pub(crate) enum Metric {
     Pss,
     /// Resident memory of this process alone
     Uss,
+}
+
+impl From<Metric> for lineprof::profile::Metric {
+    fn from(metric: Metric) -> lineprof::profile::Metric {
+        match metric {
+            Metric::Rss => lineprof::profile::Metric::Rss,
+            Metric::Anon => lineprof::profile::Metric::Anon,
+            Metric::Pss => lineprof::profile::Metric::Pss,
+            Metric::Uss => lineprof::profile::Metric::Uss,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -271,14 +271,16 @@ fn memory(message: String, source: &io::Error) -> Failure {
 }
 
 /// What is wrong with the process, or with starting it.
-fn trace(error: &lineprof_tracer::Error) -> Failure {
+pub(crate) fn trace(error: &lineprof_tracer::Error) -> Failure {
     let failure = Failure::new(error.to_string());
     let pid = match &error.subject {
         Subject::Process(Pid(pid)) => Some(*pid),
         _ => None,
     };
     match (&error.kind, error.operation) {
-        (Kind::NoSuchProcess, Operation::Attach) => no_such_process(failure, pid.unwrap_or_default()),
+        (Kind::NoSuchProcess, Operation::Attach | Operation::Watch) => {
+            no_such_process(failure, pid.unwrap_or_default())
+        }
         (Kind::Zombie, _) => zombie(failure, pid.unwrap_or_default()),
         (Kind::KernelThread, _) => {
             failure.hint("only programs can be profiled; `ps` shows threads of the kernel in brackets")
@@ -317,6 +319,15 @@ fn not_run(error: &lineprof_tracer::Error) -> Failure {
     let said = |errno: nix::errno::Errno| errno.desc().to_lowercase();
     let reason = error.source.map_or_else(|| error.kind.to_string(), said);
     let failure = Failure::new(format!("cannot run {}: {reason}", program.display())).code(CANNOT_RUN);
+    if error.kind == Kind::NotFound && !program.exists() {
+        return failure.code(NOT_FOUND).hint("check the path");
+    }
+    if program.is_dir() {
+        return failure.hint("it is a directory: name a program in it");
+    }
+    if error.source == Some(nix::errno::Errno::ENOEXEC) {
+        return failure.hint("a script begins with `#!` and its interpreter, as in `#!/bin/sh`");
+    }
     if error.kind == Kind::NotFound {
         return failure.hint(
             "the file is there, so its loader is not (`file PROGRAM` names it): install that C library, or link \

@@ -8,6 +8,8 @@
 //! | `args` | the words |
 //! | `profile` | `lineprof PROGRAM` |
 //! | `attach` | `lineprof --pid PID`, in two processes |
+//! | `sample` | `lineprof sample` |
+//! | `program` | the program that a command line names, and its exit code |
 //! | `report`, `kept` | `lineprof report`, and the reports that nobody was there to take |
 //! | `functions` | `lineprof functions BINARY` |
 //! | `demo` | `lineprof demo` |
@@ -29,7 +31,9 @@ mod notes;
 mod output;
 mod permission;
 mod profile;
+mod program;
 mod report;
+mod sample;
 mod signals;
 
 use std::process::ExitCode;
@@ -66,6 +70,7 @@ pub(crate) fn main() -> ExitCode {
         Some(args::Command::Doctor(doctor)) => doctor::run(&doctor),
         Some(args::Command::DoctorTarget(target)) => doctor::run_target(&target),
         Some(args::Command::Report(report)) => report::run(&report),
+        Some(args::Command::Sample(sample)) => sample::run(&sample),
         Some(args::Command::Engine(profile)) => profile::run_engine(&profile),
         None => profile::run(&args.profile),
     }

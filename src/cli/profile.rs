@@ -4,8 +4,6 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
 use std::process::ExitCode;
 
 use lineprof::metric::Reading;
@@ -17,13 +15,12 @@ use lineprof::profiler::{
 use lineprof::report::escape::Escaped;
 use lineprof::select::Selection;
 use lineprof::source::SourceCache;
-use lineprof_tracer::End;
 
 use super::args::{self, Profile, Writing};
 use super::hint::{self, Doing, Failure};
 use super::output::{self, Destination};
 use super::signals::{self, JobControl, Signals};
-use super::{FAILED, NOT_FOUND, attach, notes};
+use super::{attach, notes, program};
 
 /// Profiles; the program's exit code, or one of ours.
 pub(crate) fn run(args: &Profile) -> ExitCode {
@@ -92,31 +89,15 @@ pub(crate) fn not_written(to: &Destination, error: &std::io::Error) -> Failure {
 }
 
 fn launch(words: &[OsString], blocked: SignalMask) -> Result<Target, Failure> {
-    let name = words.first().cloned().unwrap_or_default();
-    let path = std::env::var_os("PATH");
-    let Some(program) = lineprof_tracer::find_program(Path::new(&name), path.as_deref()) else {
-        let failure =
-            Failure::new(format!("cannot find `{}`: no such file in PATH", name.display())).code(NOT_FOUND);
-        return Err(if Path::new(&name).exists() {
-            failure.hint(format!("to run the file of this folder: `./{}`", name.display()))
-        } else {
-            failure.hint("check the name; a program outside of PATH needs its path, as in `./program`")
-        });
-    };
-    if let Some(note) = notes::lent_rights(&program) {
+    let launch = program::find(words, blocked)?;
+    if let Some(note) = notes::lent_rights(&launch.program) {
         eprintln!("lineprof: {}", Escaped(&note));
     }
-    let variable = |(name, value): (OsString, OsString)| {
-        let mut text = name.into_vec();
-        text.push(b'=');
-        text.extend(value.into_vec());
-        OsString::from_vec(text)
-    };
     Ok(Target::Launch {
-        program,
-        arguments: words.to_vec(),
-        environment: std::env::vars_os().map(variable).collect(),
-        blocked,
+        program: launch.program,
+        arguments: launch.arguments,
+        environment: launch.environment,
+        blocked: launch.blocked,
     })
 }
 
@@ -134,10 +115,8 @@ fn settings(args: &Profile) -> Settings {
         metric: match args.metric {
             // Shared pages would count once for each process.
             None if args.family.merge_children => Metric::Pss,
-            None | Some(args::Metric::Rss) => Metric::Rss,
-            Some(args::Metric::Anon) => Metric::Anon,
-            Some(args::Metric::Pss) => Metric::Pss,
-            Some(args::Metric::Uss) => Metric::Uss,
+            None => Metric::Rss,
+            Some(metric) => metric.into(),
         },
         children: if args.family.children || args.family.merge_children {
             Children::Followed
@@ -250,11 +229,7 @@ pub(crate) fn report_of(profiled: Vec<Profiled>, many: Many, sources: &mut Sourc
 fn report(outcome: Outcome, many: Many, to: &Destination, writing: &Writing) -> ExitCode {
     let mut sources = SourceCache::new();
     let report = report_of(outcome.profiled, many, &mut sources);
-    let code = match outcome.exit {
-        Some(End::Exited(code)) => ExitCode::from(u8::try_from(code & 0xFF).unwrap_or(FAILED)),
-        Some(End::Killed(signal)) => ExitCode::from(u8::try_from(128 + signal.0).unwrap_or(FAILED)),
-        None => ExitCode::SUCCESS,
-    };
+    let code = outcome.exit.map_or(ExitCode::SUCCESS, program::passed_on);
     write(&report, to, writing, &mut sources).map_or_else(|failure| failure.say(), |()| code)
 }
 

@@ -149,29 +149,32 @@ fn is_this_thread(tid: Tid) -> bool {
 fn check(pid: Pid) -> Result<()> {
     let fail = |kind| Err(Error::from_kind(Operation::Attach, Subject::Process(pid), kind));
     let read = |errno| Error::from_errno(Operation::Attach, Subject::Process(pid), errno);
-    if pid.0 <= 0 {
-        return fail(Kind::NoSuchProcess);
-    }
-    // The number of a thread that is no leader has no directory listing, but its files can be read.
-    if procfs::process_of(pid.leader()).map_err(read)? != pid {
-        return fail(Kind::NoSuchProcess);
-    }
     if pid.0.cast_unsigned() == std::process::id() {
         return fail(Kind::Own);
     }
-    if procfs::is_kernel_thread(pid).map_err(read)? {
-        return fail(Kind::KernelThread);
+    if let Some(kind) = unusable(pid).map_err(read)? {
+        return fail(kind);
     }
     if let Some(tracer) = procfs::tracer_of(pid.leader()).map_err(read)? {
         let (by, name) = procfs::process_and_name(tracer);
         return fail(Kind::AlreadyTraced { by, name });
     }
-    let leader_dead = procfs::activity(pid, pid.leader()).map_err(read)? == Activity::Dead;
-    // A leader may end before its threads; a process all of whose threads have ended is a zombie.
-    if leader_dead && procfs::threads(pid).map_err(read)?.len() == 1 {
-        return fail(Kind::Zombie);
-    }
     Ok(())
+}
+
+/// Why a number is not that of a program that runs.
+pub(crate) fn unusable(pid: Pid) -> Answer<Option<Kind>> {
+    // The number of a thread that is no leader has no directory listing, but its files can be read.
+    if pid.0 <= 0 || procfs::process_of(pid.leader())? != pid {
+        return Ok(Some(Kind::NoSuchProcess));
+    }
+    if procfs::is_kernel_thread(pid)? {
+        return Ok(Some(Kind::KernelThread));
+    }
+    let leader_dead = procfs::activity(pid, pid.leader())? == Activity::Dead;
+    // A leader may end before its threads; a process all of whose threads have ended is a zombie.
+    let zombie = leader_dead && procfs::threads(pid)?.len() == 1;
+    Ok(zombie.then_some(Kind::Zombie))
 }
 
 /// EPERM has many causes; one of them can be seen from here.

@@ -37,6 +37,9 @@ pub enum Operation {
     /// Become the tracer of a running thread.
     #[error("attach to")]
     Attach,
+    /// Look at a process without tracing it.
+    #[error("watch")]
+    Watch,
     /// Wait for the next stop.
     #[error("wait for")]
     Wait,

@@ -14,6 +14,7 @@ use crate::ids::Pid;
 use crate::sys::procfs;
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 
 /// A process, as it was known when this was made.
 #[derive(Debug)]
@@ -45,6 +46,18 @@ impl Identity {
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Its folder of /proc, whoever has its number: below it there is nothing to read once the process is gone.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.folder.as_raw_fd()))
+    }
+
+    /// Whether its number is its own still, though it may be a zombie.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.check().is_ok()
     }
 
     /// Fails when the process is gone; whoever has its number now is another.

@@ -76,6 +76,7 @@ mod spaces;
 mod sys;
 mod tracee;
 mod trap_setting;
+mod untraced;
 
 pub use addr::{RemoteAddr, RemoteRange};
 pub use address_space::Engine;
@@ -95,3 +96,4 @@ pub use sys::Signal;
 pub use sys::procfs::Mapping;
 pub use sys::rss_gate::hears_of_memory;
 pub use sys::spawn::SignalMask;
+pub use untraced::{Origin, Reaped, Untraced, WaitedFor};

@@ -18,7 +18,7 @@ pub(super) fn owned(result: c_long) -> Answer<OwnedFd> {
 }
 
 /// A descriptor of a process, or of a thread alone where the flags say so.
-pub(super) fn pidfd_open(id: i32, flags: c_int) -> Answer<OwnedFd> {
+pub(crate) fn pidfd_open(id: i32, flags: c_int) -> Answer<OwnedFd> {
     // SAFETY: pidfd_open takes numbers only.
     owned(unsafe { libc::syscall(libc::SYS_pidfd_open, id, flags) })
 }

@@ -18,6 +18,7 @@ pub(crate) mod rss_gate;
 pub(crate) mod scripted;
 pub(crate) mod shared_memory;
 pub(crate) mod spawn;
+pub(crate) mod watched;
 
 use crate::addr::RemoteAddr;
 use crate::arch::Registers;

@@ -360,18 +360,25 @@ pub(crate) fn activity(pid: Pid, tid: Tid) -> Answer<Activity> {
     })
 }
 
-/// Whether a process is a thread of the kernel: it has no memory of its own.
-pub(crate) fn is_kernel_thread(pid: Pid) -> Answer<bool> {
+/// A number of /proc/PID/stat, by its place in proc_pid_stat(5), which counts from one.
+fn stat_field(pid: Pid, place: usize) -> Answer<u64> {
     let stat = read(&format!("/proc/{pid}/stat"))?;
     let behind = stat.iter().rposition(|b| *b == b')').ok_or(Errno::EIO)?;
-    let fields = String::from_utf8_lossy(&stat[behind + 1..]).into_owned();
-    // proc(5): field 9 is the flags word; the state, field 3, is the first here. PF_KTHREAD.
-    let flags: u64 = fields
-        .split_whitespace()
-        .nth(6)
-        .and_then(|f| f.parse().ok())
-        .ok_or(Errno::EIO)?;
-    Ok(flags & 0x0020_0000 != 0)
+    let fields = String::from_utf8_lossy(&stat[behind + 1..]);
+    // The state, field 3, is the first behind the name.
+    let field = fields.split_whitespace().nth(place - 3);
+    field.and_then(|f| f.parse().ok()).ok_or(Errno::EIO)
+}
+
+/// Whether a process is a thread of the kernel: it has no memory of its own.
+pub(crate) fn is_kernel_thread(pid: Pid) -> Answer<bool> {
+    // The flags word. PF_KTHREAD.
+    Ok(stat_field(pid, 9)? & 0x0020_0000 != 0)
+}
+
+/// The page faults of the children that a process has waited for; every process has some.
+pub(crate) fn faults_of_children(pid: Pid) -> Answer<u64> {
+    Ok(stat_field(pid, 11)?.saturating_add(stat_field(pid, 13)?))
 }
 
 #[cfg(test)]

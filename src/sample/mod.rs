@@ -1,0 +1,28 @@
+//! Memory over time: a process's memory, read at a period from outside, without touching it.
+//!
+//! Must not know: lines, sites, files of readings.
+//!
+//! ```text
+//! deadlines: when ──┐
+//! descent: who ─────┼─► sampler ─► Sample{at, memory, descendants} ─► whoever wants them
+//! metric: how much ─┘      ▲
+//!                          └── the process's end, a request to stop: heard at once
+//! ```
+//! Nothing is traced, no breakpoint is planted: the process does not notice, beside the microseconds for which the kernel
+//! holds a lock of its memory when /proc is read.
+//!
+//! Read on in `sampler`.
+
+mod deadlines;
+mod descent;
+mod member;
+mod named;
+mod sampler;
+
+pub use deadlines::Deadlines;
+pub use member::Unreadable;
+pub use named::{Named, processes_named};
+pub use sampler::{
+    Descendants, Ended, Error, MemberSample, Outcome, Sample, Sampler, Settings, StopHandle, StopListener,
+    stop_pair,
+};
