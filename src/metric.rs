@@ -13,6 +13,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use lineprof_tracer::{Pid, Tid};
 use memmap2::{Advice, MmapMut};
@@ -109,6 +110,36 @@ impl MemoryReader {
             Source::Rollup => rollup(text, self.metric).map(|kibibytes| Bytes(kibibytes * 1024)),
         }
     }
+}
+
+/// Reads the most resident memory that one process has had since its exec, as the kernel notes it.
+#[derive(Debug)]
+pub struct HighWaterReader(File);
+
+impl HighWaterReader {
+    /// A reader for the process whose folder of /proc this is.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open(folder: &Path) -> io::Result<HighWaterReader> {
+        File::open(folder.join("status")).map(HighWaterReader)
+    }
+
+    /// The mark now; `None` where the process has ended.
+    pub fn read(&self) -> Option<Bytes> {
+        // The groups of the user stand before it: ten bytes each at most, and there are rarely more than some hundred.
+        let mut buffer = [0; 8192];
+        let length = self.0.read_at(&mut buffer, 0).ok()?;
+        high_water(&buffer[..length]).map(|kibibytes| Bytes(kibibytes * 1024))
+    }
+}
+
+/// Source: proc_pid_status(5), `VmHWM`; in kB.
+fn high_water(text: &[u8]) -> Option<u64> {
+    text.split(|b| *b == b'\n').find_map(|line| {
+        let value = line.strip_prefix(b"VmHWM:")?.trim_ascii();
+        number(value.split(|b| *b == b' ').next()?)
+    })
 }
 
 /// Source: proc(5), /proc/pid/statm: size, resident, shared, in pages.
@@ -214,6 +245,15 @@ mod tests {
         assert_eq!(statm(text, Metric::Anon), Some(380));
         assert_eq!(statm(b"", Metric::Rss), None);
         assert_eq!(statm(b"1234 x 1", Metric::Rss), None);
+    }
+
+    #[test]
+    fn the_high_water_mark_is_one_line_of_many() {
+        let text = b"Name:\tVmHWM: 7 kB\nVmPeak:\t 9000 kB\nVmHWM:\t    1732 kB\nVmRSS:\t 1 kB\n";
+        assert_eq!(high_water(text), Some(1732));
+        assert_eq!(high_water(b"Name:\tzombie\n"), None);
+        let own = HighWaterReader::open(Path::new("/proc/self")).expect("this process can be read");
+        assert!(own.read() > Some(Bytes(0)));
     }
 
     #[test]

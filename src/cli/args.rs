@@ -15,7 +15,7 @@ use lineprof_dwarf::{FilePattern, Pattern};
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE]\n       lineprof doctor [PID]\n       lineprof demo\n       lineprof sample [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof sample [OPTIONS] --pid PID|NAME"
+    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE]\n       lineprof doctor [PID]\n       lineprof demo\n       lineprof sample [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof sample [OPTIONS] --pid PID|NAME\n       lineprof peak|list|rm|clean [OPTIONS] [FILE|INDEX]...\n       lineprof memit [OPTIONS] [--] PROGRAM [ARGS]..."
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -42,6 +42,16 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Write a program's memory over time into a file, as `mprof run` does: no breakpoints, nothing traced
     Sample(Sample),
+    /// Print the peaks of sampled runs
+    Peak(Peaks),
+    /// List the sampled runs of this folder, the oldest first
+    List,
+    /// Remove sampled runs
+    Rm(Remove),
+    /// Remove all sampled runs of this folder
+    Clean(Clean),
+    /// Run a program and print its peak memory, and how far above its start that is
+    Memit(Memit),
 }
 
 /// What to profile, and how.
@@ -130,6 +140,56 @@ pub(crate) struct Sample {
         required_unless_present = "pid",
         trailing_var_arg = true
     )]
+    pub(crate) program: Vec<OsString>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Peaks {
+    /// While this function ran, by its whole name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) func: Option<String>,
+    /// Files, or numbers of `lineprof list`, -1 being the newest; default: the newest
+    #[arg(value_name = "FILE|INDEX", allow_negative_numbers = true)]
+    pub(crate) profiles: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Remove {
+    /// Only say what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Files, or numbers of `lineprof list`, -1 being the newest
+    #[arg(value_name = "FILE|INDEX", required = true, allow_negative_numbers = true)]
+    pub(crate) profiles: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Clean {
+    /// Only say what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What to run and measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Memit {
+    /// Run it so often, and print the run with the greatest peak
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) repeat: u32,
+    /// Seconds from one look to the next, where the kernel's own mark is not enough
+    #[arg(short = 'T', long, value_name = "SECONDS", default_value = "0.01", value_parser = interval)]
+    pub(crate) interval: Duration,
+    /// What comes after this many seconds does not count; the program runs to its end
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// Add the memory of all descendants
+    #[arg(short = 'C', long)]
+    pub(crate) include_children: bool,
+    /// What counts as memory
+    #[arg(long, value_enum, default_value_t = Metric::Rss)]
+    pub(crate) metric: Metric,
+    /// The program and its arguments
+    #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true)]
     pub(crate) program: Vec<OsString>,
 }
 

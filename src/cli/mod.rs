@@ -9,6 +9,8 @@
 //! | `profile` | `lineprof PROGRAM` |
 //! | `attach` | `lineprof --pid PID`, in two processes |
 //! | `sample` | `lineprof sample` |
+//! | `peaks`, `shelf` | `lineprof peak`, and `list`, `rm`, `clean`: the files that `lineprof sample` left in a folder |
+//! | `memit` | `lineprof memit` |
 //! | `program` | the program that a command line names, and its exit code |
 //! | `report`, `kept` | `lineprof report`, and the reports that nobody was there to take |
 //! | `functions` | `lineprof functions BINARY` |
@@ -27,13 +29,16 @@ mod doctor;
 mod functions;
 mod hint;
 mod kept;
+mod memit;
 mod notes;
 mod output;
+mod peaks;
 mod permission;
 mod profile;
 mod program;
 mod report;
 mod sample;
+mod shelf;
 mod signals;
 
 use std::process::ExitCode;
@@ -71,6 +76,11 @@ pub(crate) fn main() -> ExitCode {
         Some(args::Command::DoctorTarget(target)) => doctor::run_target(&target),
         Some(args::Command::Report(report)) => report::run(&report),
         Some(args::Command::Sample(sample)) => sample::run(&sample),
+        Some(args::Command::Peak(peaks)) => peaks::run(&peaks),
+        Some(args::Command::List) => shelf::list(),
+        Some(args::Command::Rm(remove)) => shelf::remove(&remove),
+        Some(args::Command::Clean(clean)) => shelf::clean(&clean),
+        Some(args::Command::Memit(memit)) => memit::run(&memit),
         Some(args::Command::Engine(profile)) => profile::run_engine(&profile),
         None => profile::run(&args.profile),
     }

@@ -11,17 +11,19 @@
 //! Nothing is traced, no breakpoint is planted: the process does not notice, beside the microseconds for which the kernel
 //! holds a lock of its memory when /proc is read.
 //!
-//! Read on in `sampler`.
+//! Read on in `sampler`; in `peak` for the greatest memory of a program that has ended.
 
 mod deadlines;
 mod descent;
 mod member;
 mod named;
+mod peak;
 mod sampler;
 
 pub use deadlines::Deadlines;
 pub use member::Unreadable;
 pub use named::{Named, processes_named};
+pub use peak::{Peak, peak_of};
 pub use sampler::{
     Descendants, Ended, Error, MemberSample, Outcome, Sample, Sampler, Settings, StopHandle, StopListener,
     stop_pair,

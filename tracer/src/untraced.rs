@@ -27,6 +27,8 @@ pub struct Untraced {
     identity: Identity,
     descriptor: OwnedFd,
     origin: Origin,
+    /// The most that it had as a copy of this process, in bytes.
+    before_exec: u64,
 }
 
 /// Where a process comes from.
@@ -46,7 +48,11 @@ pub struct Reaped {
     /// The most resident memory, in bytes, of the process over all programs that it was, the moment before its first
     /// exec included, and of the children that it waited for (getrusage(2), `ru_maxrss`).
     pub most_resident: u64,
-    /// Whether that can be a child's.
+    /// No less than what it had before its first exec, as a copy of the process that started it, in bytes.
+    ///
+    /// `most_resident` says something about the program where it is more than this.
+    pub before_exec: u64,
+    /// Whether `most_resident` can be a child's.
     pub children: WaitedFor,
 }
 
@@ -79,6 +85,9 @@ impl Untraced {
         // Nobody else can have its number: it is not reaped before this process does it.
         let identity = Identity::of(held.pid)?;
         let descriptor = pidfd_open(held.pid.0, 0).map_err(failed)?;
+        // What the child still touches on its way to exec: a few pages of the C library, each with its neighbours.
+        const ON_THE_WAY: u64 = 512 << 10;
+        let before_exec = procfs::most_resident(held.pid).map_err(failed)? + ON_THE_WAY;
         held.release().map_err(failed)?;
         if let Some(errno) = held.exec_error() {
             // It ends by itself, and its code says nothing.
@@ -96,6 +105,7 @@ impl Untraced {
             identity,
             descriptor,
             origin: Origin::Started,
+            before_exec,
         })
     }
 
@@ -124,6 +134,7 @@ impl Untraced {
             identity,
             descriptor,
             origin: Origin::Found,
+            before_exec: 0,
         })
     }
 
@@ -163,6 +174,7 @@ impl Untraced {
             Stop::Ended(end) => Ok(Reaped {
                 end,
                 most_resident,
+                before_exec: self.before_exec,
                 children,
             }),
             // wait4(2) tells of other changes to those only who ask for them.
@@ -199,7 +211,9 @@ mod tests {
         assert_eq!(process.origin(), Origin::Started);
         let reaped = process.reap().expect("an own child");
         assert_eq!((reaped.end, reaped.children), (End::Exited(7), WaitedFor::None));
-        assert!(reaped.most_resident > 4096);
+        // A copy of this process has less than this process.
+        let own = procfs::most_resident(Pid(std::process::id().cast_signed())).expect("this process");
+        assert!(reaped.most_resident > 4096 && reaped.before_exec < own + (512 << 10));
     }
 
     #[test]

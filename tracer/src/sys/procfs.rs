@@ -287,6 +287,13 @@ pub(crate) fn sizes(pid: Pid) -> Answer<Sizes> {
     })
 }
 
+/// The most resident memory that a process's memory has had, in bytes.
+///
+/// Source: proc_pid_status(5), `VmHWM`; a new memory (fork, exec) begins its own count.
+pub(crate) fn most_resident(pid: Pid) -> Answer<u64> {
+    with_status(pid.leader(), |status| bytes_of(status, "VmHWM"))?.ok_or(Errno::ESRCH)
+}
+
 /// The bytes in a field that is in kibibytes.
 fn bytes_of(status: &[u8], name: &str) -> Option<u64> {
     let number = std::str::from_utf8(field_of(status, name)?)
