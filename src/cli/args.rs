@@ -15,7 +15,7 @@ use lineprof_dwarf::{FilePattern, Pattern};
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE]\n       lineprof doctor [PID]\n       lineprof demo\n       lineprof sample [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof sample [OPTIONS] --pid PID|NAME\n       lineprof peak|list|rm|clean [OPTIONS] [FILE|INDEX]...\n       lineprof memit [OPTIONS] [--] PROGRAM [ARGS]..."
+    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE] | doctor [PID] | demo\n       lineprof sample|memit [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof peak|list|rm|clean [FILE|INDEX]..."
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -131,7 +131,7 @@ pub(crate) struct Sample {
     /// Sample a running process: its pid, its name, or a part of its name that no other has
     #[arg(short, long, value_name = "PID|NAME", conflicts_with = "program")]
     pub(crate) pid: Option<String>,
-    /// Write here; `-` is stdout [default: mprofile_YYYYMMDDhhmmss.dat]
+    /// Write here, in place of what is there; `-` is stdout [default: mprofile_YYYYMMDDhhmmss.dat]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// The program and its arguments

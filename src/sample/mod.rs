@@ -11,6 +11,21 @@
 //! Nothing is traced, no breakpoint is planted: the process does not notice, beside the microseconds for which the kernel
 //! holds a lock of its memory when /proc is read.
 //!
+//! ```no_run
+//! use lineprof::sample::{Pid, Sampler, Settings, Untraced, stop_pair};
+//! use std::ops::ControlFlow;
+//!
+//! let process = Untraced::find(Pid(4711))?;
+//! let (stop, listener) = stop_pair()?;
+//! let outcome = Sampler::new(&process, Settings::default())?.run(&listener, &mut |sample| {
+//!     println!("{:?} {}", sample.at, sample.memory.mebibytes());
+//!     ControlFlow::Continue(())
+//! })?;
+//! println!("{} samples", outcome.samples);
+//! # drop(stop);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Read on in `sampler`; in `peak` for the greatest memory of a program that has ended.
 
 mod deadlines;
@@ -21,6 +36,7 @@ mod peak;
 mod sampler;
 
 pub use deadlines::Deadlines;
+pub use lineprof_tracer::{Launch, Origin, Pid, Reaped, SignalMask, Untraced, WaitedFor, find_program};
 pub use member::Unreadable;
 pub use named::{Named, processes_named};
 pub use peak::{Peak, peak_of};

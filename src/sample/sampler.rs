@@ -236,6 +236,11 @@ impl<'process> Sampler<'process> {
         });
         let mut read = Vec::with_capacity(children.len());
         for child in children {
+            // Whoever got the number of a descendant that has ended is none, nor are its children.
+            let known = child.parent == self.process.pid() || self.descendants.contains_key(&child.parent.0);
+            if !known {
+                continue;
+            }
             if !self.descendants.contains_key(&child.pid.0) {
                 let met = Descendant::meet(child, self.settings.metric, self.settings.reading);
                 let descendant = match met {
