@@ -18,6 +18,7 @@
 pub mod image;
 pub mod metric;
 pub mod occurrences;
+pub mod own;
 pub mod plan;
 pub mod planner;
 pub mod profile;
@@ -29,6 +30,10 @@ pub mod select;
 pub mod source;
 pub mod timeline;
 pub mod units;
+
+pub use own::{LineProfiler, profile_call, show_results};
+pub use profile::Profile;
+pub use profiler::{Error, Profiler};
 
 #[cfg(test)]
 mod goldens;

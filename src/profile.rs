@@ -20,8 +20,10 @@ use crate::source::SourceCache;
 use crate::units::{Bytes, Change};
 
 mod many;
+mod spans;
 
 pub use many::{Report, merge};
+pub use spans::continued;
 
 /// The schema of a [`Profile`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -209,6 +211,11 @@ pub struct LineProfile {
     pub hits: u64,
     /// The sum of its charges.
     pub increment: Change,
+    /// The most that it added at one time, from when a frame came to it to when it left; 0 when it never added anything,
+    /// and in reports made before it was kept. Where several frames of a thread stand on the line (a recursion), what two of
+    /// them added one after the other may count as added at one time.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub greatest_increment: Change,
     /// The greatest memory seen just after it ran; `None` when it never ran.
     pub memory: Option<Bytes>,
     /// Whether part of the increment was read while more than one thread of the process ran.
@@ -219,7 +226,41 @@ pub struct LineProfile {
     pub text: Option<String>,
 }
 
+impl LineProfile {
+    /// How often it ran, as the table's column is called.
+    pub fn occurrences(&self) -> u64 {
+        self.hits
+    }
+
+    /// What it added each time it ran, on average, in bytes; `None` when it never ran.
+    pub fn mean_increment(&self) -> Option<f64> {
+        (self.hits > 0).then(|| self.increment.0 as f64 / self.hits as f64)
+    }
+}
+
+fn is_nothing(change: &Change) -> bool {
+    *change == Change(0)
+}
+
+impl Profile {
+    /// The profile of a function, by the full or trailing part of its path.
+    pub fn function(&self, path: &str) -> Option<&FunctionProfile> {
+        let ends = |name: &str| {
+            name.strip_suffix(path)
+                .is_some_and(|before| before.is_empty() || before.ends_with("::"))
+        };
+        self.functions.iter().find(|function| ends(&function.name))
+    }
+}
+
 impl FunctionProfile {
+    /// The row of a line of its own file.
+    pub fn line(&self, line: u32) -> Option<&LineProfile> {
+        self.lines
+            .iter()
+            .find(|row| row.file.is_none() && row.line == line)
+    }
+
     /// Whether any of its code was seen to run.
     pub fn ran(&self) -> bool {
         self.baseline.is_some()
@@ -289,6 +330,7 @@ fn line_profile(
         line: line.line,
         hits: occurrences.of(id),
         increment: recorded.increment,
+        greatest_increment: recorded.greatest,
         memory: recorded.memory,
         shared: recorded.shared,
         text: source

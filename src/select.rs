@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use lineprof_dwarf::{Error, FilePattern, Found, Function, ObjectFile, Pattern, Query, SourceLine};
+use lineprof_dwarf::{Error, Found, Function, ObjectFile, Query, SourceLine};
+
+pub use lineprof_dwarf::{FilePattern, Pattern, PatternError};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::address::{AddrRange, FileAddr};
 use crate::debug_info::UnitId;
+use crate::name::closure_argument;
 use crate::pattern::{FilePattern, Pattern};
 use crate::source_path::SourceLine;
 
@@ -62,6 +63,13 @@ pub struct Instance {
     pub(crate) unit: UnitId,
     /// Where its entry is in the unit.
     pub(crate) offset: usize,
+}
+
+impl Instance {
+    /// The path of the closure whose type is the first argument of this instance of a generic Rust function.
+    pub fn closure_argument(&self) -> Option<String> {
+        closure_argument(&self.name)
+    }
 }
 
 /// A selected function of which no out-of-line code is left.

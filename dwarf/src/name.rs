@@ -157,6 +157,36 @@ fn type_of_impl(part: &str) -> Option<&str> {
     Some(inner)
 }
 
+/// The path of the closure whose type is the first argument of a generic function: `a::f::{closure#1}` of
+/// `call<a::f::{closure_env#1}<u8>, ()>`.
+///
+/// Source: rustc, `compiler_debuginfo/src/type_names.rs`: the type of `{closure#1}` is called `{closure_env#1}`.
+pub(crate) fn closure_argument(name: &str) -> Option<String> {
+    let last = split(name).pop()?;
+    let arguments = last
+        .strip_prefix(base(last))?
+        .strip_prefix('<')?
+        .strip_suffix('>')?;
+    let mut depth = 0_usize;
+    let mut previous = ' ';
+    let end = arguments.find(|c: char| {
+        match c {
+            '<' | '(' | '[' => depth += 1,
+            '>' if previous == '-' => {}
+            '>' | ')' | ']' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => return true,
+            _ => {}
+        }
+        previous = c;
+        false
+    });
+    let first = arguments.get(..end.unwrap_or(arguments.len()))?.trim();
+    let mut parts: Vec<String> = split(first).into_iter().map(base_of_part).collect();
+    let number = parts.pop()?.strip_prefix("{closure_env#")?.to_string();
+    parts.push(format!("{{closure#{number}"));
+    Some(parts.join("::"))
+}
+
 /// A text without white space, to compare `max<int, long>` with `max<int,long>`.
 pub(crate) fn without_space(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
@@ -340,6 +370,30 @@ mod tests {
     }
 
     #[test]
+    fn closures_are_known_by_the_function_that_calls_them() {
+        let cases = [
+            (
+                "own::call<app::main::{closure_env#1}, ()>",
+                Some("app::main::{closure#1}"),
+            ),
+            (
+                "own::call<app::work::{closure_env#0}<u8, fn() -> i8>, (u8, u8)>",
+                Some("app::work::{closure#0}"),
+            ),
+            (
+                "call<app::main::{closure#0}::{closure_env#2}, ()>",
+                Some("app::main::{closure#0}::{closure#2}"),
+            ),
+            ("call<fn() -> u32, u32>", None),
+            ("call", None),
+            ("call<>", None),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(closure_argument(name).as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn names_of_any_shape_do_not_panic() {
         let pieces = [
             "<", ">", "::", ":", "operator", "(", ")", "{", "}", "-", "!", " as ", "é", "impl ", " for ", "a",
@@ -363,6 +417,7 @@ mod tests {
                 name.through_type(),
                 parameter_list(&text),
                 parameters(&text),
+                closure_argument(&text),
             );
         }
     }

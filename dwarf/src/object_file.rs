@@ -186,6 +186,31 @@ impl ObjectFile {
         Ok(self.search(Wanted::Query(query), Extent::Candidates)?.functions)
     }
 
+    /// The name of the function in whose code `address` is, and its instance there.
+    ///
+    /// Only the units are read whose code is there, as far as they tell.
+    ///
+    /// # Errors
+    /// As [`ObjectFile::functions`].
+    pub fn function_at(&self, address: FileAddr) -> Result<Option<(String, Instance)>, Error> {
+        let info = self.debug_info()?;
+        let images = [&self.image, self.debug_image()];
+        let all = Query::default();
+        let holds = |ranges: &[AddrRange]| ranges.iter().any(|range| range.contains(address));
+        let find = |extent| {
+            let search = Search::new(images, Resolver::new(&info), Wanted::Query(&all));
+            let functions = search.run(extent).functions.into_iter();
+            let mut instances = functions.flat_map(|function| {
+                let named = move |instance| (function.name.clone(), instance);
+                function.instances.into_iter().map(named)
+            });
+            instances.find(|(_, instance)| holds(&instance.ranges))
+        };
+        let found = find(Extent::Around(address)).or_else(|| find(Extent::EveryUnit));
+        self.note_damage(&info);
+        Ok(found)
+    }
+
     /// The same answer by reading every unit; the reference that [`ObjectFile::functions`] is tested against.
     ///
     /// # Errors

@@ -180,6 +180,26 @@ fn split_parameters(name: &str) -> (&str, Option<String>) {
 }
 
 impl Pattern {
+    /// A pattern for the functions of exactly this path or one that ends in it, whatever characters are in it; arguments of
+    /// templates and generics do not count.
+    pub fn of_path(path: &str) -> Pattern {
+        let bases = split(path).into_iter().map(base_of_part);
+        let parts = bases.map(|base| PartPattern {
+            full: without_space(&base),
+            base,
+            has_arguments: false,
+        });
+        Pattern {
+            text: path.to_string(),
+            file: None,
+            name: NamePattern::Path {
+                parts: parts.collect(),
+                parameters: None,
+                linkage_name: None,
+            },
+        }
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -33,6 +33,8 @@ use crate::symbols;
 pub(crate) enum Extent {
     /// Those that can matter.
     Candidates,
+    /// Those that tell that this address is theirs.
+    Around(FileAddr),
     /// All.
     EveryUnit,
 }
@@ -179,6 +181,7 @@ impl<'i, 'a> Search<'i, 'a> {
         let every = || self.info().units().collect();
         let literals = match extent {
             Extent::Candidates => self.wanted.literals(),
+            Extent::Around(address) => return self.units_around(address),
             Extent::EveryUnit => None,
         };
         let Some(literals) = literals else {
@@ -197,6 +200,27 @@ impl<'i, 'a> Search<'i, 'a> {
             Some(units) => units.into_iter().collect(),
             None => every(),
         }
+    }
+
+    /// The units in whose ranges the address is.
+    fn units_around(&self, address: FileAddr) -> Vec<UnitId> {
+        let holds = |id: &UnitId| {
+            let Ok(Some(unit)) = self.info().read_root(*id) else {
+                return false;
+            };
+            let dwarf = self.info().dwarf(&unit);
+            let Ok(mut ranges) = dwarf.unit_ranges(&unit.unit) else {
+                return false;
+            };
+            // Of a list that breaks off what came before counts.
+            while let Ok(Some(range)) = ranges.next() {
+                if (range.begin..range.end).contains(&address.0) {
+                    return true;
+                }
+            }
+            false
+        };
+        self.info().units().filter(holds).collect()
     }
 
     /// The units, and those that refer to their matching entries, and so on; `None` when there is no end of it.

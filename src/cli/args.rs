@@ -67,6 +67,12 @@ pub(crate) struct Profile {
     /// Leave these functions out; repeatable
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<Pattern>,
+    /// Profile the function at this address of the process; for programs that profile themselves
+    #[arg(long = "function-at", value_name = "ADDRESS", hide = true, value_parser = address)]
+    pub(crate) functions_at: Vec<u64>,
+    /// Profile the closure that the code at this address was made to call; see `lineprof::own`
+    #[arg(long = "closure-of", value_name = "ADDRESS", hide = true, value_parser = address)]
+    pub(crate) closures_of: Vec<u64>,
     /// Go on when no function matches yet: a library that is loaded later may have it
     #[arg(long)]
     pub(crate) pending: bool,
@@ -329,4 +335,10 @@ pub(crate) enum Engine {
     InPlace,
     /// Inline wherever a function can be copied, else displaced
     Inline,
+}
+
+/// A number as a debugger writes addresses: `0x55d0c0de`.
+fn address(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x").ok_or("an address begins with 0x")?;
+    u64::from_str_radix(digits, 16).map_err(|error| error.to_string())
 }

@@ -19,7 +19,6 @@ use lineprof::profiler::{self, NoMatch};
 use lineprof::report::escape::Escaped;
 use lineprof_dwarf::ErrorKind;
 use lineprof_tracer::{Kind, Operation, Pid, Subject};
-use serde::{Deserialize, Serialize};
 
 use super::permission::{self, field};
 use super::{CANNOT_RUN, FAILED, NOT_FOUND};
@@ -33,7 +32,7 @@ pub(crate) enum Doing {
 }
 
 /// A failure, in words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) code: u8,
     /// What failed, and why.
@@ -71,6 +70,18 @@ impl Failure {
             eprintln!("hint: {}", Escaped(hint));
         }
         ExitCode::from(self.code)
+    }
+}
+
+impl From<Failure> for lineprof::own::Failure {
+    fn from(Failure { code, message, hints }: Failure) -> lineprof::own::Failure {
+        lineprof::own::Failure { code, message, hints }
+    }
+}
+
+impl From<lineprof::own::Failure> for Failure {
+    fn from(lineprof::own::Failure { code, message, hints }: lineprof::own::Failure) -> Failure {
+        Failure { code, message, hints }
     }
 }
 

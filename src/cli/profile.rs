@@ -10,11 +10,12 @@ use lineprof::metric::Reading;
 use lineprof::profile::{self, Metric, Report};
 use lineprof::profiler::{
     self, Children, Engine, Gates, Observer, Outcome, Pending, Pid, Pinning, Profiled, Progress, Settings,
-    SignalMask, StopHandle, Target,
+    SignalMask, StopHandle, Target, closure_called_at, function_at,
 };
 use lineprof::report::escape::Escaped;
-use lineprof::select::Selection;
+use lineprof::select::{Pattern, Selection};
 use lineprof::source::SourceCache;
+use lineprof_tracer::RemoteAddr;
 
 use super::args::{self, Profile, Writing};
 use super::hint::{self, Doing, Failure};
@@ -46,7 +47,28 @@ pub(crate) fn run_engine(args: &Profile) -> ExitCode {
     let Some(pid) = args.pid else {
         return Failure::new("`lineprof engine` is for lineprof's own use").say();
     };
-    attach::run_engine(&Target::Attach(Pid(pid)), &settings(args), Many::of(args))
+    let settings = named_by_address(args, Pid(pid)).map(|named| {
+        let mut settings = settings(args);
+        settings.selection.functions.extend(named);
+        settings
+    });
+    attach::run_engine(&Target::Attach(Pid(pid)), settings, Many::of(args))
+}
+
+/// The functions that a program which profiles itself knows by their addresses.
+fn named_by_address(args: &Profile, pid: Pid) -> Result<Vec<Pattern>, Failure> {
+    let functions = args
+        .functions_at
+        .iter()
+        .map(|at| function_at(pid, RemoteAddr(*at)));
+    let closures = args
+        .closures_of
+        .iter()
+        .map(|at| closure_called_at(pid, RemoteAddr(*at)));
+    functions
+        .chain(closures)
+        .collect::<Result<_, _>>()
+        .map_err(|error| hint::explain(&error, Doing::Attach))
 }
 
 /// Starts `target`, profiles it and writes the report, which `finish` sees first.

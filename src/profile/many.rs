@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FunctionProfile, LineProfile, Profile, Profiles};
+use super::{FunctionProfile, LineProfile, Profile, Profiles, Tracing};
 use crate::units::{Bytes, Change};
 
 /// What a run comes to.
@@ -27,6 +27,14 @@ impl Report {
             Report::Many(profiles) => &profiles.processes,
         }
     }
+
+    /// The same, given away.
+    pub fn into_profiles(self) -> Vec<Profile> {
+        match self {
+            Report::One(profile) => vec![*profile],
+            Report::Many(profiles) => profiles.processes,
+        }
+    }
 }
 
 /// One profile of all `profiles`, in which each line of a source file is one row; `None` when there are none.
@@ -45,27 +53,8 @@ pub fn merge(profiles: Vec<Profile>) -> Option<Profile> {
     for profile in profiles {
         merged.duration = merged.duration.max(profile.duration);
         merged.rss_granularity = merged.rss_granularity.max(profile.rss_granularity);
-        let (sum, of) = (&mut merged.tracing, profile.tracing);
-        sum.sites += of.sites;
-        sum.inline += of.inline;
-        sum.displaced += of.displaced;
-        sum.in_place += of.in_place;
-        sum.stops += of.stops;
-        sum.events += of.events;
-        sum.gate = sum.gate.take().or(of.gate);
-        sum.code_pages += of.code_pages;
-        sum.refused.extend(of.refused);
-        for row in of.not_inline {
-            match sum.not_inline.iter_mut().find(|known| known.reason == row.reason) {
-                Some(known) => known.sites += row.sites,
-                None => sum.not_inline.push(row),
-            }
-        }
-        for note in profile.notes {
-            if !merged.notes.contains(&note) {
-                merged.notes.push(note);
-            }
-        }
+        add_up_tracing(&mut merged.tracing, profile.tracing);
+        take_notes(&mut merged.notes, profile.notes);
         for function in profile.functions {
             add_function(&mut functions, function);
         }
@@ -75,6 +64,34 @@ pub fn merge(profiles: Vec<Profile>) -> Option<Profile> {
         "{processes} processes are merged: memory is the sum of each one's greatest, which they need not have held at the same time."
     ));
     Some(merged)
+}
+
+/// How the sites of both were watched.
+pub(super) fn add_up_tracing(sum: &mut Tracing, of: Tracing) {
+    sum.sites += of.sites;
+    sum.inline += of.inline;
+    sum.displaced += of.displaced;
+    sum.in_place += of.in_place;
+    sum.stops += of.stops;
+    sum.events += of.events;
+    sum.gate = sum.gate.take().or(of.gate);
+    sum.code_pages += of.code_pages;
+    sum.refused.extend(of.refused);
+    for row in of.not_inline {
+        match sum.not_inline.iter_mut().find(|known| known.reason == row.reason) {
+            Some(known) => known.sites += row.sites,
+            None => sum.not_inline.push(row),
+        }
+    }
+}
+
+/// Each note once.
+pub(super) fn take_notes(notes: &mut Vec<String>, of: Vec<String>) {
+    for note in of {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
 }
 
 /// What makes two functions, or two lines of one, the same.
@@ -105,6 +122,7 @@ fn add_line(lines: &mut Vec<LineProfile>, line: LineProfile) {
         Some(sum) => {
             sum.hits += line.hits;
             sum.increment = plus(sum.increment, line.increment);
+            sum.greatest_increment = sum.greatest_increment.max(line.greatest_increment);
             sum.memory = both(sum.memory, line.memory);
             sum.shared |= line.shared;
         }
@@ -112,7 +130,7 @@ fn add_line(lines: &mut Vec<LineProfile>, line: LineProfile) {
     }
 }
 
-fn plus(one: Change, other: Change) -> Change {
+pub(super) fn plus(one: Change, other: Change) -> Change {
     Change(one.0.saturating_add(other.0))
 }
 
@@ -134,6 +152,7 @@ mod tests {
             line,
             hits,
             increment: Change(increment),
+            greatest_increment: Change(increment.max(0)),
             memory: memory.map(Bytes),
             shared: false,
             text: None,

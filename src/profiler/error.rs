@@ -3,8 +3,11 @@
 //! Must not know: the words of hints; the command line finds them by matching.
 
 use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
+
+use crate::own::Failure;
 
 /// What stood in the way.
 #[derive(Debug, Error)]
@@ -39,6 +42,71 @@ pub enum Error {
         /// Before how many events.
         events: u64,
     },
+    /// What was to name a function or a file does not.
+    #[error(transparent)]
+    Pattern(#[from] lineprof_dwarf::PatternError),
+    /// There is no such program in the folders of `PATH`.
+    #[error("cannot find `{}`", .program.display())]
+    NotFound {
+        /// Its name, as it was given.
+        program: PathBuf,
+    },
+    /// A program was to start in another folder than this process's.
+    #[error("cannot start a program in another folder ({})", .directory.display())]
+    Directory {
+        /// The folder.
+        directory: PathBuf,
+    },
+    /// Nothing with debug information is at an address that was to name a function.
+    #[error("no function with debug information is at {address:#x} of process {pid}")]
+    NoFunctionAt {
+        /// The process.
+        pid: i32,
+        /// The address.
+        address: u64,
+    },
+    /// It cannot be read what is mapped where in a process.
+    #[error("cannot read the mappings of process {pid}")]
+    Mappings {
+        /// The process.
+        pid: i32,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The process that was to trace this one cannot be started.
+    #[error("cannot start `{} engine`, which traces this process", .program.display())]
+    Helper {
+        /// The executable.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The process that was to trace this one said something else than was agreed: it may be of another version.
+    #[error("`{} engine` says what this version does not understand", .program.display())]
+    Words {
+        /// The executable.
+        program: PathBuf,
+        /// What was wrong.
+        source: io::Error,
+    },
+    /// The process that was to trace this one could not.
+    #[error("{}", .0.message)]
+    Refused(Failure),
+    /// The process that traced this one has ended without a report.
+    #[error("the process that traced this one has ended without a report")]
+    NoReport,
+    /// The function that was called is known by no name: a pointer, or a boxed closure.
+    #[error("a value of type `{type_name}` is no function that has a name")]
+    NoName {
+        /// Its type.
+        type_name: &'static str,
+    },
+    /// Nothing was profiled so far.
+    #[error("nothing was profiled so far")]
+    Nothing,
+    /// A table cannot be written.
+    #[error("cannot write the table")]
+    Table(#[source] io::Error),
     /// No thread could be had.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),

@@ -17,23 +17,33 @@
 //! | `passages` | what threads did without a stop, for the recorder |
 //! | `images` | libraries: those there at the start, and those that come and go |
 //! | `missed` | what was asked for and is not in the profile |
+//! | `at` | which function an address of a process is in |
+//! | `builder`, `program`, `running` | the same as a program asks for it |
 
+mod at;
+mod builder;
 mod error;
 mod follow;
 mod images;
 mod missed;
 mod passages;
 mod prepared;
+mod program;
 mod run;
+mod running;
 mod summary;
 mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use at::{closure_called_at, function_at};
+pub use builder::Profiler;
 pub use error::{Error, NoMatch};
 pub use lineprof_tracer::{Children, Engine, Gates, Pid, Pinning, Signal, SignalMask, StopHandle};
 pub use missed::Missed;
+pub use program::Program;
+pub use running::Running;
 
 use crate::metric::Reading;
 use crate::profile::{Metric, Profile};

@@ -66,6 +66,8 @@ pub(super) struct FunctionTotal {
 #[derive(Debug, Clone, Default)]
 pub(super) struct LineTotal {
     pub(super) increment: Change,
+    /// The greatest of the charges that are none of less than nothing.
+    pub(super) greatest: Change,
     pub(super) memory: Greatest,
     pub(super) shared: bool,
 }
@@ -245,7 +247,10 @@ impl Books<'_> {
         let standing = self.tally.lines.slot(line.index());
         if standing.leave() {
             let since_arrival = standing.since_arrival;
-            self.ledger.lines[line.index()].increment += self.memory.change_since(standing.since);
+            let change = self.memory.change_since(standing.since);
+            let total = &mut self.ledger.lines[line.index()];
+            total.increment += change;
+            total.greatest = total.greatest.max(change);
             self.share(line, since_arrival);
         }
     }

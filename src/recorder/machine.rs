@@ -191,6 +191,7 @@ impl Recorder {
         });
         let lines = self.ledger.lines.into_iter().map(|total| RecordedLine {
             increment: total.increment,
+            greatest: total.greatest,
             memory: total.memory.get(),
             shared: total.shared,
         });

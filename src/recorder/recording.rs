@@ -39,6 +39,8 @@ pub struct RecordedFunction {
 pub struct RecordedLine {
     /// The sum of its charges.
     pub increment: Change,
+    /// The greatest charge; 0 when none added anything.
+    pub greatest: Change,
     /// The greatest memory seen just after it ran; `None` when it never did.
     pub memory: Option<Bytes>,
     /// Whether part of the charges was made while more than one thread of the process ran.

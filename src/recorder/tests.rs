@@ -3,7 +3,7 @@
 //! Must not know: the recorder's parts; everything goes through `arrive`.
 
 use super::*;
-use crate::plan::{FunctionId, Plan, SiteIndex};
+use crate::plan::{FunctionId, LineId, Plan, SiteIndex};
 use crate::scripted::{At, Dice, Thread};
 use crate::units::{Bytes, Change};
 
@@ -69,6 +69,32 @@ fn each_line_is_charged_what_came_before_the_next_arrival() {
         }
     );
     assert_eq!(recording.arrivals, 4);
+}
+
+#[test]
+fn the_greatest_charge_is_kept_and_nothing_where_none_added() {
+    let (plan, f) = one(2);
+    let mut thread = Thread::new(&plan);
+    thread.arrive(f.entry, 500, 0);
+    for (first, second) in [(30, -5), (70, -9), (20, 0)] {
+        thread.arrive(f.body[0], 400, 0).arrive(f.body[1], 400, first);
+        // What the second line does shows at the next arrival.
+        thread.memory = thread.memory.wrapping_add_signed(second);
+    }
+    thread.arrive(f.exit, 500, 0);
+    let recording = thread.finish();
+    let greatest = |line| {
+        let id = (0..)
+            .map(LineId)
+            .zip(&plan.lines)
+            .find(|(_, row)| row.line == line);
+        recording.line(id.expect("a row").0).greatest
+    };
+    assert_eq!([2, 3].map(greatest), [Change(70), Change(0)]);
+    assert_eq!(
+        [2, 3].map(|line| recording.increment(&plan, f.id, line)),
+        [120, -14]
+    );
 }
 
 #[test]

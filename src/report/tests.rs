@@ -16,6 +16,7 @@ fn line(line: u32, hits: u64, increment: i64, memory: u64) -> LineProfile {
         line,
         hits,
         increment: Change(increment),
+        greatest_increment: Change(0),
         memory: (hits > 0).then_some(Bytes(memory)),
         shared: false,
         text: None,

@@ -17,6 +17,7 @@
 
 mod attach;
 mod build;
+mod library;
 mod lineprof;
 mod program;
 mod real;
@@ -27,6 +28,7 @@ pub(crate) use attach::{
     attach, attach_to, attached, attached_by, engine_of, served, serving, serving_by, tracers,
 };
 pub(crate) use build::{Binary, build_dir, compile};
+pub(crate) use library::{compile_with_library, run_with_lineprof, run_with_lineprof_in};
 pub(crate) use lineprof::{Engine, Lineprof};
 pub(crate) use program::{Annotation, Exit, Expected, Program, programs_on_disk, testprogs};
 pub(crate) use real::{Real, lua, sqlite};

@@ -93,6 +93,7 @@ pub use options::{Children, Gates, Gauge, Options};
 pub use passage::{Arrived, Begun, Exits, Passage, Resumed, Standing, Step};
 pub use site::{Refused, SiteRequest};
 pub use sys::Signal;
+pub use sys::permission::let_descendants_trace;
 pub use sys::procfs::Mapping;
 pub use sys::rss_gate::hears_of_memory;
 pub use sys::spawn::SignalMask;

@@ -151,3 +151,21 @@ fn empty_parts_are_refused() {
         );
     }
 }
+
+#[test]
+fn a_path_is_meant_literally_and_without_arguments() {
+    let pattern = Pattern::of_path("app::<Vec<u8> as Tr>::work<u32>::{closure#1}");
+    for (parts, expected) in [
+        (["app", "<Vec<u16> as Tr>", "work<i8>", "{closure#1}"], true),
+        (["app", "<Vec<u16> as Tr>", "work", "{closure#0}"], false),
+    ] {
+        let name = QualifiedName {
+            parts: parts.map(str::to_string).to_vec(),
+        };
+        let candidate = Candidate {
+            name: &name,
+            linkage_name: None,
+        };
+        assert_eq!(pattern.matches(&candidate), expected, "{parts:?}");
+    }
+}

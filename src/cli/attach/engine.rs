@@ -7,19 +7,19 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use lineprof::own::{STOP, Word};
 use lineprof::profile::Report;
 use lineprof::profiler::{self, Observer, Progress, Settings, StopHandle, Target};
 use lineprof::source::SourceCache;
 
-use super::word::Word;
-use super::{STOP, memory_killer};
-use crate::cli::hint::{self, Doing};
+use super::memory_killer;
+use crate::cli::hint::{self, Doing, Failure};
 use crate::cli::profile::{self, Many};
 use crate::cli::signals::{JobControl, Signals};
 use crate::cli::{FAILED, kept};
 
 /// Traces until the process ends or the front asks for the end, or is gone.
-pub(crate) fn run(target: &Target, settings: &Settings, many: Many) -> ExitCode {
+pub(crate) fn run(target: &Target, settings: Result<Settings, Failure>, many: Many) -> ExitCode {
     // A session of its own: no terminal's signals, and no shell's job control. It fails only for the leader of
     // a process group, which a child that was just started is not.
     let _is_leader = nix::unistd::setsid();
@@ -33,13 +33,17 @@ pub(crate) fn run(target: &Target, settings: &Settings, many: Many) -> ExitCode 
     let front_is_there = Arc::new(AtomicBool::new(true));
     listen(Arc::clone(&handle), Arc::clone(&front_is_there));
     let mut teller = Teller { handle, signals };
-    let word = match profiler::profile(target, settings, &mut teller) {
+    let outcome = settings.and_then(|settings| {
+        profiler::profile(target, &settings, &mut teller)
+            .map_err(|error| hint::explain(&error, Doing::Attach))
+    });
+    let word = match outcome {
         Ok(outcome) => Word::Report(profile::report_of(
             outcome.profiled,
             many,
             &mut SourceCache::new(),
         )),
-        Err(error) => Word::Failed(hint::explain(&error, Doing::Attach)),
+        Err(failure) => Word::Failed(failure.into()),
     };
     let told = front_is_there.load(Ordering::SeqCst) && word.write(&mut io::stdout().lock()).is_ok();
     match word {

@@ -6,11 +6,11 @@ use std::io::{BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
+use lineprof::own::{STOP, Word};
 use lineprof::select::Selection;
 use lineprof::source::SourceCache;
 
-use super::word::Word;
-use super::{STOP, memory_killer};
+use super::memory_killer;
 use crate::cli::args::Writing;
 use crate::cli::hint::{self, Failure};
 use crate::cli::output::Destination;
@@ -54,7 +54,7 @@ pub(crate) fn run(writing: &Writing, selection: &Selection, to: &Destination) ->
     match last {
         Some(Word::Report(report)) => profile::write(&report, to, writing, &mut SourceCache::new())
             .map_or_else(|failure| failure.say(), |()| ExitCode::SUCCESS),
-        Some(Word::Failed(failure)) => failure.say(),
+        Some(Word::Failed(failure)) => Failure::from(failure).say(),
         Some(
             Word::Selected { .. }
             | Word::Unmatched { .. }

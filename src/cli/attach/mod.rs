@@ -9,16 +9,13 @@
 //!   terminal ─ Ctrl-C, kill -9 ─► front ◄─ words: progress, the report ── engine ── ptrace ──► process
 //!                                   └───── "stop", or end of file ──────────┘ (a session of its own)
 //! ```
+//! The words are `lineprof::own::Word`: a program that profiles itself (`own`) is a front, too.
 //! The engine hears the end of file when the front is gone, however it went; then it gives the process back, keeps the
 //! report on disk (`kept`) and ends.
 
 mod engine;
 mod front;
 mod memory_killer;
-mod word;
 
 pub(crate) use engine::run as run_engine;
 pub(crate) use front::run as run_front;
-
-/// What the front writes to ask for the end of the profile; end of file means that it is gone.
-const STOP: &[u8] = b"stop\n";

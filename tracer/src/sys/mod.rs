@@ -11,6 +11,7 @@ pub(crate) mod descriptors;
 pub(crate) mod doorbell;
 mod late_close;
 pub(crate) mod linux;
+pub(crate) mod permission;
 pub(crate) mod pin;
 pub(crate) mod procfs;
 pub(crate) mod rss_gate;

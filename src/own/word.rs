@@ -1,30 +1,58 @@
-//! What the engine tells the front: a line of JSON each.
+//! What the process that traces tells the one that asked for it: a line of JSON each.
 //!
-//! Must not know: who does what with it. Both ends are the same executable, so it has no version.
+//! Must not know: who does what with it. Both ends are one executable at the command line; a program that profiles
+//! itself may have found another version of it, whose words it does not understand.
 
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 
-use lineprof::profile::Report;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::hint::Failure;
+use crate::profile::Report;
+
+/// What is written to ask for the end of the profile; end of file means that nobody is there any more.
+pub const STOP: &[u8] = b"stop\n";
+
+/// A failure, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The exit code that goes with it.
+    pub code: u8,
+    /// What failed, and why.
+    pub message: String,
+    /// What to do next, a line each.
+    pub hints: Vec<String>,
+}
 
 /// One thing told.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Word {
+pub enum Word {
     /// These are going to be profiled.
-    Selected { functions: usize, sites: usize },
+    Selected {
+        /// How many functions.
+        functions: usize,
+        /// How many sites.
+        sites: usize,
+    },
     /// Nothing matches these.
-    Unmatched { patterns: Vec<String> },
+    Unmatched {
+        /// As they were given.
+        patterns: Vec<String>,
+    },
     /// A library has functions that are profiled.
     Loaded {
+        /// The library, as the process sees it.
         path: PathBuf,
+        /// How many functions.
         functions: usize,
+        /// How many sites.
         sites: usize,
     },
     /// The process is attached to and every site is planted.
-    Running { pid: i32 },
+    Running {
+        /// The process.
+        pid: i32,
+    },
     /// It has ended, and others are followed still.
     FirstEnded,
     /// The process has been given back, and this came of it. Nothing follows.
@@ -34,7 +62,11 @@ pub(super) enum Word {
 }
 
 impl Word {
-    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    /// Writes it as a line.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
         out.write_all(&line)?;
@@ -42,7 +74,10 @@ impl Word {
     }
 
     /// The next word; `None` when the other end is closed.
-    pub(super) fn read(from: &mut impl BufRead) -> io::Result<Option<Word>> {
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub fn read(from: &mut impl BufRead) -> io::Result<Option<Word>> {
         let mut line = Vec::new();
         if from.read_until(b'\n', &mut line)? == 0 {
             return Ok(None);
@@ -58,7 +93,11 @@ mod tests {
     #[test]
     fn words_come_as_they_were_sent_and_a_cut_one_is_an_error() {
         let mut pipe = Vec::new();
-        let failure = Failure::new("two\nlines").hint("a hint");
+        let failure = Failure {
+            code: 125,
+            message: "two\nlines".into(),
+            hints: vec!["a hint".into()],
+        };
         Word::Running { pid: 7 }.write(&mut pipe).expect("memory");
         Word::Failed(failure.clone()).write(&mut pipe).expect("memory");
         pipe.extend(b"{\"Running\":{\"p");
