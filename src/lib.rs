@@ -30,10 +30,12 @@ pub mod select;
 pub mod source;
 pub mod timeline;
 pub mod units;
+pub mod usage;
 
 pub use own::{LineProfiler, profile_call, show_results};
 pub use profile::Profile;
 pub use profiler::{Error, Profiler};
+pub use usage::{MemoryUsage, MemoryUsageMonitor, memory_usage};
 
 #[cfg(test)]
 mod goldens;

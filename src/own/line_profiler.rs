@@ -22,8 +22,10 @@ use crate::source::SourceCache;
 /// A profile of functions of the process that runs this.
 ///
 /// Between [`enable`](LineProfiler::enable) and [`disable`](LineProfiler::disable) another process, `lineprof engine`,
-/// traces this one; outside of that nothing is traced and nothing costs anything. `enable` and `disable` take some
-/// tens of milliseconds each, most of it to read this program's debug information: put them around work, not into it.
+/// traces this one; outside of that nothing is traced and nothing costs anything. Of a program of 85 MB with its debug
+/// information, most of which is this library's own, `enable` takes 120 ms, nearly all of it to read that; `disable` 4 ms.
+/// A closure that is [`run`](LineProfiler::run) takes 300 ms more, to find out which it is. Put them around work, not into
+/// it.
 ///
 /// A frame that is on the stack at `enable` is watched from there on and is no call; one that is there at `disable`
 /// ends there. What lineprof itself allocates in this process, it allocates outside of the spans; an allocator may

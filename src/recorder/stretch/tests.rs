@@ -4,7 +4,9 @@
 
 use super::{Begun, Place, Resumed, Step, Stretch};
 use crate::plan::{Exit, FunctionId, InstanceId, Plan, SiteIndex};
-use crate::recorder::{Arrival, Concurrency, RecordedLine, Recorder, Recording, StackKey, StackPointer, ThreadKey};
+use crate::recorder::{
+    Arrival, Concurrency, RecordedLine, Recorder, Recording, StackKey, StackPointer, ThreadKey,
+};
 use crate::scripted::At;
 use crate::units::{Bytes, Change};
 
