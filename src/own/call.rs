@@ -12,7 +12,8 @@ use crate::profiler::Error;
 /// Calls `work`, and prints on stderr the table of what its lines cost: the same that `lineprof --function` prints.
 ///
 /// Only the lines of `work` itself are in the table: of a closure its own, not those of the function around it. What
-/// it calls counts on the lines that call it. The program needs debug information, and `lineprof` in `PATH`; see
+/// it calls counts on the lines that call it. An optimised program has no code of a closure's own, nor of a function that
+/// is called here alone: there `work` is a function with `#[inline(never)]`. The program needs debug information, and `lineprof` in `PATH`; see
 /// [`LineProfiler`] for another place, other functions and other ways to take the result.
 ///
 /// ```no_run
