@@ -37,6 +37,11 @@ impl LoadBias {
         })
     }
 
+    /// The address in the file.
+    pub fn file(self, address: RemoteAddr) -> FileAddr {
+        FileAddr(address.0.wrapping_sub(self.0))
+    }
+
     /// The address in the process.
     pub fn remote(self, address: FileAddr) -> RemoteAddr {
         RemoteAddr(address.0.wrapping_add(self.0))

@@ -57,6 +57,7 @@ pub use own::{LineProfiler, profile_call, show_results};
 pub use profile::Profile;
 pub use profiler::{Error, Profiler};
 pub use usage::{MemoryUsage, MemoryUsageMonitor, memory_usage};
+pub mod unwind;
 
 #[cfg(test)]
 mod goldens;

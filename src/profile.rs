@@ -19,9 +19,11 @@ use crate::report::escape;
 use crate::source::SourceCache;
 use crate::units::{Bytes, Change};
 
+mod crossing;
 mod many;
 mod spans;
 
+pub use crossing::{BacktraceFrame, Crossing, Limit, RanLine};
 pub use many::{Report, merge};
 pub use spans::continued;
 
@@ -81,6 +83,9 @@ pub struct Profile {
     pub tracing: Tracing,
     /// In order of file and line.
     pub functions: Vec<FunctionProfile>,
+    /// Where memory crossed the limits that were set, in the order in which it happened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crossings: Vec<Crossing>,
     /// What a reader has to know to understand the numbers, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

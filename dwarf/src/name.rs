@@ -266,6 +266,24 @@ fn demangle_rust(mangled: &str) -> Option<String> {
     Some(text.0)
 }
 
+/// The readable name of a symbol: of C++ without parameters' types, of Rust without its hash; else the symbol itself.
+pub(crate) fn demangled(symbol: &str) -> String {
+    demangle_rust(symbol)
+        .or_else(|| demangle_cpp(symbol))
+        .unwrap_or_else(|| symbol.to_owned())
+}
+
+fn demangle_cpp(mangled: &str) -> Option<String> {
+    if mangled.len() > MOST_MANGLED || !mangled.starts_with("_Z") {
+        return None;
+    }
+    let symbol = cpp_demangle::Symbol::new(mangled).ok()?;
+    let mut text = Bounded(String::new());
+    let options = cpp_demangle::DemangleOptions::new().no_return_type().no_params();
+    symbol.structured_demangle(&mut text, &options).ok()?;
+    Some(text.0)
+}
+
 /// The parameter list of a C++ function, `(int, char const*)`, from its linkage name.
 pub(crate) fn parameters(mangled: &str) -> Option<String> {
     if mangled.len() > MOST_MANGLED || !mangled.starts_with("_Z") {

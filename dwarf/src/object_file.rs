@@ -133,6 +133,17 @@ impl ObjectFile {
         symbols::address(&[&self.image], name)
     }
 
+    /// The file itself, whose code it is.
+    pub(crate) fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// What an unwinder needs of the file: `.text`, `.eh_frame` and `.eh_frame_hdr`, with their addresses, where the
+    /// file has them.
+    pub fn unwind_sections(&self) -> [Option<(FileAddr, &[u8])>; 3] {
+        [".text", ".eh_frame", ".eh_frame_hdr"].map(|name| self.image.loaded_section(name))
+    }
+
     /// Bytes of an executable segment as the file has them; `None` when `range` is not wholly in one.
     pub fn code(&self, range: AddrRange) -> Option<&[u8]> {
         self.image.code(range)
@@ -351,11 +362,11 @@ impl ObjectFile {
         self.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn debug_image(&self) -> &Image {
+    pub(crate) fn debug_image(&self) -> &Image {
         self.debug.as_ref().unwrap_or(&self.image)
     }
 
-    fn debug_info(&self) -> Result<DebugInfo<'_>, Error> {
+    pub(crate) fn debug_info(&self) -> Result<DebugInfo<'_>, Error> {
         let image = self.debug_image();
         if !image.has_section(".debug_info") {
             let has_symbols = matches!(self.image.symbols(), Symbols::Present);
@@ -382,7 +393,7 @@ impl ObjectFile {
         Ok(info.with_split(files))
     }
 
-    fn search(&self, wanted: Wanted<'_>, extent: Extent) -> Result<Found, Error> {
+    pub(crate) fn search(&self, wanted: Wanted<'_>, extent: Extent) -> Result<Found, Error> {
         let info = self.debug_info()?;
         let images = [&self.image, self.debug_image()];
         let search = Search::new(images, Resolver::new(&info), wanted);

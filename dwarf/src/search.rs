@@ -37,6 +37,8 @@ pub(crate) enum Extent {
     Around(FileAddr),
     /// All.
     EveryUnit,
+    /// This one.
+    Unit(UnitId),
 }
 
 /// What is wanted: a query, or a test of the declaration's file.
@@ -183,6 +185,7 @@ impl<'i, 'a> Search<'i, 'a> {
             Extent::Candidates => self.wanted.literals(),
             Extent::Around(address) => return self.units_around(address),
             Extent::EveryUnit => None,
+            Extent::Unit(id) => return vec![id],
         };
         let Some(literals) = literals else {
             return every();

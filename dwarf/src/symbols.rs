@@ -19,6 +19,7 @@ const STT_GNU_IFUNC: u8 = 10;
 struct Symbol<'a> {
     name: &'a [u8],
     address: FileAddr,
+    size: u64,
 }
 
 /// Addresses at which functions begin, the compiler's cold parts left out.
@@ -51,6 +52,20 @@ pub(crate) fn aliases(images: &[&Image], name: &str) -> BTreeMap<FileAddr, BTree
         });
     }
     addresses
+}
+
+/// The name of the function symbol whose code `at` is: the last that begins at it or before, and has not ended.
+pub(crate) fn name_at(images: &[&Image], at: FileAddr) -> Option<String> {
+    let mut best: Option<Symbol<'_>> = None;
+    each(images, |symbol| {
+        // Written in assembly, it may have no size.
+        let ends = symbol.address.0.saturating_add(symbol.size);
+        let holds = symbol.address <= at && (at.0 < ends || symbol.size == 0);
+        if holds && best.as_ref().is_none_or(|best| best.address < symbol.address) {
+            best = Some(symbol);
+        }
+    });
+    best.map(|symbol| String::from_utf8_lossy(symbol.name).into_owned())
 }
 
 /// The address of the function symbol called `name`.
@@ -92,5 +107,6 @@ fn symbol<'a>(bytes: &[u8], names: &'a [u8]) -> Option<Symbol<'a>> {
     Some(Symbol {
         name,
         address: FileAddr(u64::from_le_bytes(bytes.get(8..16)?.try_into().ok()?)),
+        size: u64::from_le_bytes(bytes.get(16..24)?.try_into().ok()?),
     })
 }

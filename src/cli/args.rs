@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use lineprof::units::Bytes;
 use lineprof_dwarf::{FilePattern, Pattern};
+
+use super::size;
 
 /// Tells which line of a native program makes its memory grow.
 #[derive(Debug, Parser)]
@@ -89,6 +92,8 @@ pub(crate) struct Profile {
     /// Read rss and anon from smaps_rollup: exact on every kernel, and slow
     #[arg(long)]
     pub(crate) exact: bool,
+    #[command(flatten)]
+    pub(crate) breaking: Breaking,
     /// How the instruction under a breakpoint is run
     #[arg(long, value_enum, default_value_t = Engine::Auto)]
     pub(crate) engine: Engine,
@@ -259,6 +264,36 @@ pub(crate) struct Doctor {
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorTarget {
     pub(crate) turns: u32,
+}
+
+/// Where the program is stopped because of its memory, and what happens then.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct Breaking {
+    /// Break at the first line that a profiled function comes to with this much memory: `500MiB`, `64K`, `1.5GB`
+    /// (K, KB and KiB are 1024 bytes)
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) break_at: Option<Bytes>,
+    /// Break behind the first execution of a line that adds this much
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) break_inc: Option<Bytes>,
+    /// What happens then [default: report]
+    #[arg(long, value_enum, value_name = "ACTION")]
+    pub(crate) break_action: Option<BreakAction>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum BreakAction {
+    /// Tell where, and profile on
+    #[default]
+    Report,
+    /// Leave the program on the line with gdb
+    Gdb,
+    /// Write a core file with gcore, and let the program go on unprofiled
+    Core,
+    /// Leave the program stopped on the line
+    Stop,
+    /// Kill the program
+    Kill,
 }
 
 /// Which processes beside the first.

@@ -18,6 +18,7 @@ use lineprof::profiler::{SignalMask, Target};
 use lineprof::source::SourceText;
 
 use super::args::{self, Demo, Format};
+use super::breaking::Heir;
 use super::hint::{self, Failure};
 use super::output::Destination;
 use super::profile;
@@ -63,7 +64,7 @@ pub(crate) fn run(args: &Demo) -> ExitCode {
     };
     let to = Destination::new(args.writing.output.as_deref(), Destination::Stdout);
     let legend = to.format(args.writing.format) == Format::Table && to == Destination::Stdout;
-    let code = profile::carry_out(&target, &words, &to, &mut with_text);
+    let code = profile::carry_out(&target, &words, &Heir::Nobody, &to, &mut with_text);
     if legend && code == ExitCode::SUCCESS {
         // A reader that has gone does not want it.
         let _closed = io::stdout().lock().write_all(LEGEND.as_bytes());

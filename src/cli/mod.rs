@@ -12,6 +12,8 @@
 //! | `peaks`, `shelf` | `lineprof peak`, and `list`, `rm`, `clean`: the files that `lineprof sample` left in a folder |
 //! | `memit` | `lineprof memit` |
 //! | `program` | the program that a command line names, and its exit code |
+//! | `breaking` | what happens where memory crosses a limit |
+//! | `size` | amounts of memory as they are typed |
 //! | `report`, `kept` | `lineprof report`, and the reports that nobody was there to take |
 //! | `functions` | `lineprof functions BINARY` |
 //! | `demo` | `lineprof demo` |
@@ -24,6 +26,7 @@
 
 mod args;
 mod attach;
+mod breaking;
 mod demo;
 mod doctor;
 mod functions;
@@ -40,6 +43,7 @@ mod report;
 mod sample;
 mod shelf;
 mod signals;
+mod size;
 
 use std::process::ExitCode;
 

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use lineprof::metric::Reading;
 use lineprof::profile::{self, Metric, Report};
 use lineprof::profiler::{
-    self, Children, Engine, Gates, Observer, Outcome, Pending, Pid, Pinning, Profiled, Progress, Settings,
-    SignalMask, StopHandle, Target, closure_called_at, function_at,
+    self, Children, Engine, Gates, Observer, Pending, Pid, Pinning, Profiled, Progress, Settings, SignalMask,
+    StopHandle, Target, closure_called_at, function_at,
 };
 use lineprof::report::escape::Escaped;
 use lineprof::select::{Pattern, Selection};
@@ -18,6 +18,7 @@ use lineprof::source::SourceCache;
 use lineprof_tracer::RemoteAddr;
 
 use super::args::{self, Profile, Writing};
+use super::breaking::{self, Heir};
 use super::hint::{self, Doing, Failure};
 use super::output::{self, Destination};
 use super::signals::{self, JobControl, Signals};
@@ -26,9 +27,14 @@ use super::{attach, notes, program};
 /// Profiles; the program's exit code, or one of ours.
 pub(crate) fn run(args: &Profile) -> ExitCode {
     let output = args.writing.output.as_deref();
+    let heir = match breaking::heir(args, std::env::var_os("PATH").as_deref()) {
+        Ok(heir) => heir,
+        Err(failure) => return failure.say(),
+    };
+    breaking::note_engine(args);
     if args.pid.is_some() {
         let to = Destination::new(output, Destination::Stdout);
-        return attach::run_front(&args.writing, &selection(args), &to);
+        return attach::run_front(args, &selection(args), &heir, &to);
     }
     let target = match launch(&args.program, SignalMask::of_this_thread()) {
         Ok(target) => target,
@@ -37,6 +43,7 @@ pub(crate) fn run(args: &Profile) -> ExitCode {
     carry_out(
         &target,
         args,
+        &heir,
         &Destination::new(output, Destination::Stderr),
         &mut |_| {},
     )
@@ -75,6 +82,7 @@ fn named_by_address(args: &Profile, pid: Pid) -> Result<Vec<Pattern>, Failure> {
 pub(crate) fn carry_out(
     target: &Target,
     args: &Profile,
+    heir: &Heir,
     to: &Destination,
     finish: &mut dyn FnMut(&mut profile::Profile),
 ) -> ExitCode {
@@ -96,7 +104,17 @@ pub(crate) fn carry_out(
             for profiled in &mut outcome.profiled {
                 finish(&mut profiled.profile);
             }
-            report(outcome, Many::of(args), to, &args.writing)
+            let stopped = outcome.left_stopped;
+            let handed_over = stopped.map_or(Ok(()), |process| breaking::hand_over(process, heir));
+            let exit = outcome.exit;
+            let written = report(outcome.profiled, Many::of(args), to, &args.writing);
+            let failed = breaking::say_failures([handed_over, written]);
+            if let Some(process) = stopped.filter(|_| *heir == Heir::Nobody) {
+                breaking::say_commands(process);
+            }
+            signals::leave_to_the_terminal();
+            let exit = exit.or_else(|| breaking::end_of(stopped?));
+            failed.unwrap_or_else(|| exit.map_or(ExitCode::SUCCESS, program::passed_on))
         }
         Err(error) => hint::explain(&error, Doing::Launch).say(),
     }
@@ -167,6 +185,7 @@ fn settings(args: &Profile) -> Settings {
         } else {
             Pending::Fail
         },
+        trigger: breaking::trigger(args),
     }
 }
 
@@ -189,6 +208,7 @@ impl Observer for Terminal {
                 sites,
             } => notes::loaded(&path, functions, sites),
             Progress::Running { pid } => self.signals.hand_on(pid.0),
+            Progress::Crossed(crossing) => breaking::say(&crossing),
             Progress::FirstEnded => {
                 notes::first_ended();
                 if let Some(handle) = self.handle.take() {
@@ -248,11 +268,10 @@ pub(crate) fn report_of(profiled: Vec<Profiled>, many: Many, sources: &mut Sourc
     }
 }
 
-fn report(outcome: Outcome, many: Many, to: &Destination, writing: &Writing) -> ExitCode {
+fn report(profiled: Vec<Profiled>, many: Many, to: &Destination, writing: &Writing) -> Result<(), Failure> {
     let mut sources = SourceCache::new();
-    let report = report_of(outcome.profiled, many, &mut sources);
-    let code = outcome.exit.map_or(ExitCode::SUCCESS, program::passed_on);
-    write(&report, to, writing, &mut sources).map_or_else(|failure| failure.say(), |()| code)
+    let report = report_of(profiled, many, &mut sources);
+    write(&report, to, writing, &mut sources)
 }
 
 /// Writes a report where it was asked for.

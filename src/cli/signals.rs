@@ -56,6 +56,13 @@ pub(crate) fn stop_with_the_program(by: lineprof::profiler::Signal) {
     }
 }
 
+/// The program is traced no more: a terminal stops lineprof as it stops every program, from this thread on.
+pub(crate) fn leave_to_the_terminal() {
+    if let Err(errno) = TERMINAL_STOPS.into_iter().collect::<SigSet>().thread_unblock() {
+        tracing::warn!(%errno, "cannot be stopped by the terminal");
+    }
+}
+
 /// The thread that takes signals.
 #[derive(Clone)]
 pub(crate) struct Signals {

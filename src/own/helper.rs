@@ -56,9 +56,13 @@ impl Helper {
             match helper.hear()? {
                 Some(Word::Running { .. }) => return Ok(helper),
                 Some(Word::Failed(failure)) => return Err(Error::Refused(failure)),
-                Some(Word::Report(_)) | None => return Err(Error::NoReport),
+                Some(Word::Report { .. }) | None => return Err(Error::NoReport),
                 Some(
-                    Word::Selected { .. } | Word::Unmatched { .. } | Word::Loaded { .. } | Word::FirstEnded,
+                    Word::Selected { .. }
+                    | Word::Unmatched { .. }
+                    | Word::Loaded { .. }
+                    | Word::Crossed(_)
+                    | Word::FirstEnded,
                 ) => {}
             }
         }
@@ -72,7 +76,7 @@ impl Helper {
         self.ask_to_end();
         loop {
             match self.hear()? {
-                Some(Word::Report(report)) => {
+                Some(Word::Report { report, .. }) => {
                     let profile = report.into_profiles().into_iter().next();
                     return profile.ok_or(Error::NoReport);
                 }
@@ -83,6 +87,7 @@ impl Helper {
                     | Word::Selected { .. }
                     | Word::Unmatched { .. }
                     | Word::Loaded { .. }
+                    | Word::Crossed(_)
                     | Word::FirstEnded,
                 ) => {}
             }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::profile::Report;
+use crate::profile::{Crossing, Report};
 
 /// What is written to ask for the end of the profile; end of file means that nobody is there any more.
 pub const STOP: &[u8] = b"stop\n";
@@ -53,10 +53,17 @@ pub enum Word {
         /// The process.
         pid: i32,
     },
+    /// Memory has crossed a limit.
+    Crossed(Box<Crossing>),
     /// It has ended, and others are followed still.
     FirstEnded,
     /// The process has been given back, and this came of it. Nothing follows.
-    Report(Report),
+    Report {
+        /// What came of it.
+        report: Report,
+        /// The process, where it was left stopped.
+        left_stopped: Option<i32>,
+    },
     /// Nothing came of it. Nothing follows.
     Failed(Failure),
 }

@@ -54,6 +54,7 @@ pub fn merge(profiles: Vec<Profile>) -> Option<Profile> {
         merged.duration = merged.duration.max(profile.duration);
         merged.rss_granularity = merged.rss_granularity.max(profile.rss_granularity);
         add_up_tracing(&mut merged.tracing, profile.tracing);
+        merged.crossings.extend(profile.crossings);
         take_notes(&mut merged.notes, profile.notes);
         for function in profile.functions {
             add_function(&mut functions, function);
@@ -188,6 +189,7 @@ mod tests {
                 peak: Some(Bytes(700)),
                 lines,
             }],
+            crossings: vec![],
             notes: vec![note.into()],
         }
     }

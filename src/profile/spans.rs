@@ -18,6 +18,7 @@ pub fn continued(earlier: Profile, later: Profile) -> Profile {
     tracing.stops += before.stops;
     tracing.events += before.events;
     tracing.code_pages = tracing.code_pages.max(before.code_pages);
+    both.crossings.splice(..0, earlier.crossings);
     take_notes(&mut both.notes, earlier.notes);
     let mut functions = std::mem::take(&mut both.functions);
     for before in earlier.functions {
@@ -96,6 +97,7 @@ mod tests {
                 code_pages: 1,
                 ..Tracing::default()
             },
+            crossings: Vec::new(),
             functions: vec![FunctionProfile {
                 name: "work".to_owned(),
                 linkage_name: None,

@@ -124,6 +124,7 @@ fn a_recording_becomes_functions_with_lines_and_text() {
         end: End::Detached,
         tracing: Tracing::default(),
         functions,
+        crossings: vec![],
         notes: vec![],
     };
     let mut out = Vec::new();

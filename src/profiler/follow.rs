@@ -19,7 +19,7 @@ use super::missed::Missed;
 use super::prepared::Prepared;
 use super::summary::Named;
 use super::watch::{Entered, Known, Watch};
-use super::{Error, NoMatch, Observer, Outcome, Profiled, Progress, Settings};
+use super::{Error, NoMatch, Observer, Outcome, Profiled, Progress, Settings, Then};
 use crate::profile;
 use crate::report::escape;
 
@@ -199,12 +199,26 @@ impl<'s> Following<'s> {
                 Event::Passed => {}
                 Event::Hit(hit) => {
                     if let Some(watch) = self.live.get_mut(&self.session.space()) {
-                        match watch.hit(&mut self.session, &hit, observer) {
+                        let crossing = match watch.hit(&mut self.session, &hit, observer) {
                             // Killed meanwhile: its end is told next.
                             Err(error) if self.settings.children == Children::Followed => {
                                 tracing::debug!(%error, "in a process that is followed");
+                                None
                             }
                             other => other?,
+                        };
+                        if let Some(crossing) = crossing {
+                            observer.progress(Progress::Crossed(Box::new(crossing.clone())));
+                            match self.settings.trigger.then {
+                                Then::GoOn => {}
+                                Then::Kill => self.session.kill()?,
+                                Then::LeaveStopped => {
+                                    let stopped = self.session.process();
+                                    self.finish_all()?;
+                                    self.session.give_back_stopped()?;
+                                    return self.outcome(exit, Some(stopped));
+                                }
+                            }
                         }
                     }
                 }
@@ -220,7 +234,7 @@ impl<'s> Following<'s> {
                     self.finish(profile::End::Executed);
                     // The process of an attached session is nobody's child here: its end is not heard of.
                     if !self.follows() && !self.session.is_own_child() {
-                        return self.outcome(exit);
+                        return self.outcome(exit, None);
                     }
                 }
                 Event::Ended(how) => {
@@ -233,13 +247,13 @@ impl<'s> Following<'s> {
                         }
                     }
                     if !self.follows() || self.session.is_over() {
-                        return self.outcome(exit);
+                        return self.outcome(exit, None);
                     }
                 }
-                Event::Over => return self.outcome(exit),
+                Event::Over => return self.outcome(exit, None),
                 Event::StopRequested => {
                     self.leave()?;
-                    return self.outcome(exit);
+                    return self.outcome(exit, None);
                 }
             }
         }
@@ -247,6 +261,13 @@ impl<'s> Following<'s> {
 
     /// Ends all profiles and gives the processes back.
     fn leave(&mut self) -> Result<(), Error> {
+        self.finish_all()?;
+        self.session.give_back()?;
+        Ok(())
+    }
+
+    /// Ends the profiles of processes that are going to be given back.
+    fn finish_all(&mut self) -> Result<(), Error> {
         let mut spaces: Vec<SpaceId> = self.live.keys().copied().collect();
         spaces.sort_unstable();
         for space in spaces {
@@ -261,7 +282,6 @@ impl<'s> Following<'s> {
                 self.finish(profile::End::Detached);
             }
         }
-        self.session.give_back()?;
         Ok(())
     }
 
@@ -276,7 +296,7 @@ impl<'s> Following<'s> {
         }
     }
 
-    fn outcome(mut self, exit: Option<End>) -> Result<Outcome, Error> {
+    fn outcome(mut self, exit: Option<End>, left_stopped: Option<Pid>) -> Result<Outcome, Error> {
         if self.gate_failed > 0 {
             return Err(Error::Gate {
                 events: self.gate_failed,
@@ -294,7 +314,11 @@ impl<'s> Following<'s> {
                 return Err(self.nothing_anywhere(vain));
             }
         }
-        Ok(Outcome { profiled, exit })
+        Ok(Outcome {
+            profiled,
+            exit,
+            left_stopped,
+        })
     }
 }
 

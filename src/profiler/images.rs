@@ -204,7 +204,8 @@ impl Images {
     }
 }
 
-fn open(pid: Pid, mapping: &Mapping) -> Option<ObjectFile> {
+/// The file of a mapping, as its process sees it.
+pub(super) fn open(pid: Pid, mapping: &Mapping) -> Option<ObjectFile> {
     use std::os::unix::fs::MetadataExt;
     // As the process sees it: it may live in another mount namespace.
     let inside = mapping.path.strip_prefix("/").ok()?;

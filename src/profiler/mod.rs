@@ -14,6 +14,9 @@
 //! | `follow` | the processes of a session, and its events |
 //! | `watch` | a process between its first event and its last |
 //! | `summary` | the profile of what was recorded |
+//! | `trigger` | whether memory has crossed a limit |
+//! | `stopped` | waiting for a process that was left stopped |
+//! | `backtrace` | who called whom, where it has |
 //! | `passages` | what threads did without a stop, for the recorder |
 //! | `images` | libraries: those there at the start, and those that come and go |
 //! | `missed` | what was asked for and is not in the profile |
@@ -21,6 +24,7 @@
 //! | `builder`, `program`, `running` | the same as a program asks for it |
 
 mod at;
+mod backtrace;
 mod builder;
 mod error;
 mod follow;
@@ -31,7 +35,9 @@ mod prepared;
 mod program;
 mod run;
 mod running;
+mod stopped;
 mod summary;
+mod trigger;
 mod watch;
 
 use std::ffi::OsString;
@@ -44,9 +50,10 @@ pub use lineprof_tracer::{Children, Engine, Gates, Pid, Pinning, Signal, SignalM
 pub use missed::Missed;
 pub use program::Program;
 pub use running::Running;
+pub use trigger::{Then, Trigger};
 
 use crate::metric::Reading;
-use crate::profile::{Metric, Profile};
+use crate::profile::{Crossing, Metric, Profile};
 use crate::select::Selection;
 
 /// What to profile.
@@ -86,6 +93,8 @@ pub struct Settings {
     pub children: Children,
     /// What to do when nothing that is mapped at the start matches.
     pub pending: Pending,
+    /// Limits of memory. With one, each site is a breakpoint: what ran inline would tell of a crossing late.
+    pub trigger: Trigger,
 }
 
 /// What to do when no function of the program, or of a library that it was linked with, is selected.
@@ -127,6 +136,8 @@ pub enum Progress {
         /// The process.
         pid: Pid,
     },
+    /// Memory has crossed a limit; the thread stands on the line.
+    Crossed(Box<Crossing>),
     /// The process that was started or attached to has ended, and others are followed still.
     FirstEnded,
     /// Every thread of the process has stopped; SIGCONT lets it go on.
@@ -152,6 +163,8 @@ pub struct Outcome {
     pub profiled: Vec<Profiled>,
     /// What the program ended with, if it ended while it was watched or, started by us, afterwards.
     pub exit: Option<lineprof_tracer::End>,
+    /// The process that was left stopped on a line ([`Then::LeaveStopped`]).
+    pub left_stopped: Option<Pid>,
 }
 
 /// The profile of one program.
@@ -174,7 +187,7 @@ pub struct Profiled {
 /// A program that was to be started has not run then, unless children are followed: only their ends tell that none of
 /// them had such a function.
 pub fn profile(target: &Target, settings: &Settings, observer: &mut dyn Observer) -> Result<Outcome, Error> {
-    std::thread::scope(|scope| {
+    let outcome = std::thread::scope(|scope| {
         let tracing = std::thread::Builder::new().name("lineprof-tracer".into());
         let thread = tracing
             .spawn_scoped(scope, || run::run(target, settings, observer))
@@ -183,5 +196,10 @@ pub fn profile(target: &Target, settings: &Settings, observer: &mut dyn Observer
             Ok(outcome) => outcome,
             Err(panic) => std::panic::resume_unwind(panic),
         }
-    })
+    })?;
+    // Not before: threads that slept are let go by the end of that one.
+    if let Some(process) = outcome.left_stopped {
+        stopped::wait_for(process);
+    }
+    Ok(outcome)
 }

@@ -73,7 +73,8 @@ pub(super) fn run(
 fn engine(settings: &Settings) -> Engine {
     let counted =
         matches!(settings.metric, Metric::Rss | Metric::Anon) && settings.reading == Reading::Counters;
-    let inline = counted && settings.children != Children::Followed;
+    // A process that counts its lines itself tells of them late.
+    let inline = counted && settings.children != Children::Followed && !settings.trigger.is_set();
     match settings.engine {
         Engine::Inline | Engine::Auto if inline => Engine::Inline,
         Engine::Inline | Engine::Auto => Engine::Displaced,

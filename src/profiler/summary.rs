@@ -12,7 +12,7 @@ use lineprof_tracer::{Counts, Pid};
 use super::prepared::Prepared;
 use super::{Profiled, Settings};
 use crate::occurrences;
-use crate::profile::{self, NotInline, Profile, Schema, Tracing};
+use crate::profile::{self, Crossing, NotInline, Profile, Schema, Tracing};
 use crate::recorder::Recorder;
 use crate::source::SourceCache;
 use crate::units::Bytes;
@@ -35,6 +35,7 @@ pub(super) struct Watched {
     pub(super) counts: Counts,
     pub(super) not_inline: Vec<NotInline>,
     pub(super) end: profile::End,
+    pub(super) crossings: Vec<Crossing>,
 }
 
 impl Watched {
@@ -77,6 +78,7 @@ impl Watched {
                 not_inline: self.not_inline,
             },
             functions,
+            crossings: self.crossings,
             notes: notes(&self.counts),
         };
         Profiled {

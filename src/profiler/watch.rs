@@ -12,13 +12,13 @@ use lineprof_tracer::{Arrived, Children, Hit, Session, SiteId, SiteRequest, Tid,
 use super::images::{self, Images};
 use super::prepared::Prepared;
 use super::summary::{Named, Watched};
-use super::{Error, Observer, Progress, Settings, passages};
+use super::{Error, Observer, Progress, Settings, Trigger, backtrace, passages};
 use crate::image::LoadBias;
 use crate::metric::MemoryReader;
-use crate::plan::{RefusedSite, SiteIndex};
+use crate::plan::{LineId, Plan, RefusedSite, SiteIndex};
 use crate::planner::Planned;
-use crate::profile;
-use crate::recorder::{Arrival, Concurrency, Exits, Recorder, StackKey, StackPointer, ThreadKey};
+use crate::profile::{self, BacktraceFrame, Crossing, Limit, RanLine};
+use crate::recorder::{Arrival, Came, Concurrency, Exits, Recorder, StackKey, StackPointer, ThreadKey};
 use crate::units::Bytes;
 
 /// What a site of the session is for.
@@ -73,6 +73,9 @@ pub(super) struct Watch {
     /// The last reading, without what is lineprof's.
     memory: Bytes,
     recorder: Recorder,
+    /// With the limits that have not been crossed.
+    trigger: Trigger,
+    crossings: Vec<Crossing>,
 }
 
 impl Watch {
@@ -122,6 +125,8 @@ impl Watch {
             reader,
             memory: Bytes(0),
             recorder,
+            trigger: settings.trigger,
+            crossings: Vec::new(),
         };
         watch.plant(session, &all, bias)?;
         // A copy of it has frames that were entered before the copy was made.
@@ -157,6 +162,8 @@ impl Watch {
             entered: Entered::BeforeSites,
             memory: reader.last(),
             reader,
+            trigger: settings.trigger,
+            crossings: Vec::new(),
         })
     }
 
@@ -325,10 +332,11 @@ impl Watch {
             counts: session.counts(),
             not_inline: passages::not_inline(&session.not_inline()),
             end,
+            crossings: self.crossings,
         }
     }
 
-    /// A thread is at a site.
+    /// A thread is at a site; where memory crossed a limit, if it did.
     ///
     /// # Errors
     /// As [`super::profile`].
@@ -337,15 +345,45 @@ impl Watch {
         session: &mut Session,
         hit: &Hit,
         observer: &mut dyn Observer,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<&Crossing>, Error> {
         match self.known.0.sites[hit.site.index()] {
             Planted::Line(site) => {
-                self.arrive(session, hit, site);
-                Ok(())
+                let came = self.arrive(session, hit, site);
+                let limit = came.and_then(|came| Some((came, self.trigger.fire(self.memory, came)?)));
+                Ok(limit.map(|(came, limit)| {
+                    let backtrace = backtrace::of(session, hit);
+                    self.crossed(hit, came, limit, backtrace)
+                }))
             }
-            Planted::Loader => self.look_at_libraries(session, false, observer),
-            Planted::Start => self.verdict(observer),
+            Planted::Loader => self.look_at_libraries(session, false, observer).map(|()| None),
+            Planted::Start => self.verdict(observer).map(|()| None),
         }
+    }
+
+    /// Takes note of a limit that was crossed.
+    fn crossed(&mut self, hit: &Hit, came: Came, limit: Limit, backtrace: Vec<BacktraceFrame>) -> &Crossing {
+        let plan = &self.known.0.prepared.planned.plan;
+        let (file, line, function) = place(plan, came.to);
+        let ran = came.ran.map(|ran| {
+            let (file, line, _) = place(plan, ran.line);
+            RanLine {
+                file,
+                line,
+                increment: ran.change,
+            }
+        });
+        let place = self.crossings.len();
+        self.crossings.push(Crossing {
+            limit,
+            memory: self.memory,
+            file,
+            line,
+            function,
+            thread: hit.thread.tid.0.cast_unsigned(),
+            ran,
+            backtrace,
+        });
+        &self.crossings[place]
     }
 
     /// What the process has now, without what is lineprof's.
@@ -398,7 +436,7 @@ impl Watch {
         })
     }
 
-    fn arrive(&mut self, session: &mut Session, hit: &Hit, site: SiteIndex) {
+    fn arrive(&mut self, session: &mut Session, hit: &Hit, site: SiteIndex) -> Option<Came> {
         let entry_sp = self.entry_sp_by(site, |register| hit.registers.dwarf(register));
         let memory = self.read(session, hit.thread.tid);
         session.arrived(hit.thread, memory.0);
@@ -415,8 +453,16 @@ impl Watch {
                 Concurrency::Alone
             },
             exits: Exits::AsPlanned,
-        });
+        })
     }
+}
+
+/// File, line and function of a line.
+fn place(plan: &Plan, line: LineId) -> (String, u32, String) {
+    let planned = plan.line(line);
+    let function = plan.function(planned.function);
+    let file = planned.file.as_ref().unwrap_or(&function.file);
+    (profile::path_text(file), planned.line, function.name.clone())
 }
 
 fn reader(named: &Named, settings: &Settings) -> Result<MemoryReader, Error> {

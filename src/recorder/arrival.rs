@@ -4,8 +4,8 @@
 //!
 //! Read on in `machine.rs`.
 
-use crate::plan::SiteIndex;
-use crate::units::Bytes;
+use crate::plan::{LineId, SiteIndex};
+use crate::units::{Bytes, Change};
 
 /// A thread, by a number that is never used for another one in the same recording.
 ///
@@ -70,6 +70,24 @@ pub struct Arrival {
     pub concurrency: Concurrency,
     /// Whether a frame that may end here does so.
     pub exits: Exits,
+}
+
+/// What an arrival was, for its frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Came {
+    /// The line that runs next: of several that begin at the site, the last.
+    pub to: LineId,
+    /// The line that has just run; `None` where the frame begins here, or is first seen here.
+    pub ran: Option<Ran>,
+}
+
+/// One execution of a line: from the arrival of a frame to its next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ran {
+    /// The line.
+    pub line: LineId,
+    /// What the memory of the process has changed by meanwhile, calls included.
+    pub change: Change,
 }
 
 /// What an arrival says of the end of its frame.

@@ -1,6 +1,6 @@
 //! Frames: which activation of which function a thread is in, told by its stack pointer.
 //!
-//! Must not know: memory, what lines cost (the ledger is told when frames end or go on).
+//! Must not know: what lines cost (the ledger is told when frames end or go on).
 //!
 //! ```text
 //! high   open[0]  main     entry_sp 0x7f00
@@ -22,6 +22,7 @@ use super::aside::Aside;
 use super::edges::PackedPrevious;
 use super::ledger::Books;
 use crate::plan::{Exit, FunctionId, InstanceId, LineId};
+use crate::units::Bytes;
 
 /// One activation of a function.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +38,8 @@ pub(super) struct Frame {
     pub(super) previous: PackedPrevious,
     /// The line that runs now.
     pub(super) line: LineId,
+    /// The memory at the frame's last arrival.
+    pub(super) mark: Bytes,
 }
 
 impl Frame {
@@ -213,9 +216,10 @@ impl Stack {
         for frame in &self.open {
             books.open(frame.function, frame.line);
         }
+        let mark = books.memory();
         Stack {
             key: self.key,
-            open: self.open.clone(),
+            open: self.open.iter().map(|frame| Frame { mark, ..*frame }).collect(),
             aside: Aside::default(),
         }
     }

@@ -142,6 +142,11 @@ pub(super) struct Books<'recorder> {
 }
 
 impl Books<'_> {
+    /// The reading at which the books are kept.
+    pub(super) fn memory(&self) -> Bytes {
+        self.memory
+    }
+
     /// Something more happens at this memory.
     pub(super) fn tick(&mut self, concurrency: Concurrency) {
         self.ledger.tick(concurrency);

@@ -6,7 +6,7 @@
 //! closed, the arrival's own frame is opened or found, the line that ran is charged, the step is counted, and at an
 //! exit the frame is closed.
 
-use super::arrival::{Arrival, Exits, ThreadKey};
+use super::arrival::{Arrival, Came, Exits, Ran, ThreadKey};
 use super::edges::{EdgeCounts, PackedPrevious};
 use super::frames::{Bound, Frame};
 use super::ledger::{FunctionTotal, Ledger, LineTotal};
@@ -54,11 +54,11 @@ impl Recorder {
             .resize_with(plan.lines.len(), LineTotal::default);
     }
 
-    /// Takes an arrival in.
+    /// Takes an arrival in; what it says of its frame, if that is known.
     ///
     /// # Panics
     /// When the site is none of the plan's.
-    pub fn arrive(&mut self, arrival: Arrival) {
+    pub fn arrive(&mut self, arrival: Arrival) -> Option<Came> {
         self.arrivals += 1;
         self.ledger.tick(arrival.concurrency);
         let (site, all_lines) = self.sites.site(arrival.site);
@@ -67,13 +67,14 @@ impl Recorder {
         let stack = stacks.stack(arrival.stack);
         let books = &mut self.ledger.books(tally, arrival.memory);
         let sp = arrival.sp;
+        let mut is_new = false;
 
         if site.entry == Entry::No {
             stack.close_below(sp, site.instance, books);
             if stack.find(sp, site.instance, site.exit, books).is_none() {
                 let Some((&line, further)) = lines.split_first() else {
                     // A frame that was never seen ends here, or may.
-                    return;
+                    return None;
                 };
                 let (entry_sp, bound) = match arrival.entry_sp {
                     Some(entry_sp) => (entry_sp, Bound::Exact),
@@ -81,6 +82,7 @@ impl Recorder {
                 };
                 // It stands on the first line already: that line has not run, so there is nothing to charge.
                 lines = further;
+                is_new = true;
                 books.open(site.function, line);
                 stack.open.push(Frame {
                     instance: site.instance,
@@ -90,6 +92,7 @@ impl Recorder {
                     bound,
                     previous: PackedPrevious::ADOPTED,
                     line,
+                    mark: arrival.memory,
                 });
             }
         } else {
@@ -106,6 +109,7 @@ impl Recorder {
                     bound: Bound::Exact,
                     previous: PackedPrevious::ENTRY,
                     line: site.declaration,
+                    mark: arrival.memory,
                 });
             }
         }
@@ -115,6 +119,12 @@ impl Recorder {
         };
         books.event(site.function);
         frame.last_sp = sp;
+        let ran = Ran {
+            line: frame.line,
+            change: arrival.memory.change_since(frame.mark),
+        };
+        frame.mark = arrival.memory;
+        let ran = (frame.previous != PackedPrevious::ENTRY && !is_new).then_some(ran);
         self.edges.count(frame.previous, arrival.site, 1);
         if !all_lines.is_empty() {
             frame.previous = PackedPrevious::site(arrival.site);
@@ -123,11 +133,13 @@ impl Recorder {
             books.step(frame.line, line);
             frame.line = line;
         }
+        let came = Came { to: frame.line, ran };
         let exit = match (arrival.exits, site.exit) {
             (Exits::Later, Exit::Conditional) => Exit::Never,
             (Exits::Later | Exits::AsPlanned, exit) => exit,
         };
         stack.end_innermost(exit, books);
+        Some(came)
     }
 
     /// The process has another thread from now on: charges that span this moment are marked as shared.

@@ -32,7 +32,7 @@ mod threads;
 #[cfg(test)]
 mod tests;
 
-pub use arrival::{Arrival, Concurrency, Exits, StackKey, StackPointer, ThreadKey};
+pub use arrival::{Arrival, Came, Concurrency, Exits, Ran, StackKey, StackPointer, ThreadKey};
 pub use edges::{EdgeCounts, Previous};
 pub use machine::Recorder;
 pub use outline::OpenFrame;

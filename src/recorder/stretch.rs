@@ -206,6 +206,7 @@ fn move_frames(stretch: &Stretch<'_>, sites: &Sites, stack: &mut Stack, books: &
                 }
                 frame.previous = previous;
                 frame.last_sp = place.sp;
+                frame.mark = stretch.memory;
             }
             stand(site.exit, stack, books);
         }
@@ -223,6 +224,7 @@ fn move_frames(stretch: &Stretch<'_>, sites: &Sites, stack: &mut Stack, books: &
             bound: Bound::Exact,
             previous: place.previous.into(),
             line,
+            mark: stretch.memory,
         });
         stand(site.exit, stack, books);
     }

@@ -107,6 +107,7 @@ fn profile() -> Profile {
             evil,
             silent,
         ],
+        crossings: vec![],
         notes: vec![],
     }
 }

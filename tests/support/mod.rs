@@ -32,7 +32,7 @@ pub(crate) use library::{compile_with_library, run_with_lineprof, run_with_linep
 pub(crate) use lineprof::{Engine, Lineprof};
 pub(crate) use program::{Annotation, Exit, Expected, Program, programs_on_disk, testprogs};
 pub(crate) use real::{Real, lua, sqlite};
-pub(crate) use report::{End, Function, Line, Report};
+pub(crate) use report::{Crossing, End, Function, Line, Report};
 pub(crate) use run::{Finished, Running, WATCHDOG, run};
 
 /// Makes one test of `$check` for every test program; `$check` takes the program's path below `testprogs`.

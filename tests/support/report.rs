@@ -20,6 +20,44 @@ pub(crate) struct Report {
     pub(crate) end: End,
     pub(crate) tracing: Tracing,
     pub(crate) functions: Vec<Function>,
+    #[serde(default)]
+    pub(crate) crossings: Vec<Crossing>,
+}
+
+/// Where memory crossed a limit.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Crossing {
+    pub(crate) limit: Limit,
+    pub(crate) memory: u64,
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) function: String,
+    pub(crate) thread: i32,
+    pub(crate) ran: Option<Ran>,
+    pub(crate) backtrace: Vec<Frame>,
+}
+
+/// Which limit: `memory` or `increment`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub(crate) kind: String,
+    pub(crate) bytes: u64,
+}
+
+/// The line that ran last.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct Ran {
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) increment: i64,
+}
+
+/// A frame of a backtrace.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Frame {
+    pub(crate) function: Option<String>,
+    pub(crate) file: Option<String>,
+    pub(crate) line: Option<u32>,
 }
 
 /// How the profiled process ended.

@@ -25,16 +25,36 @@ use crate::tracee::{Role, State, Tracee};
 use crate::trap_setting::Allowed;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How the process of the last event is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// It goes on.
+    Running,
+    /// It stands where the event was, stopped by SIGSTOP; it goes on by SIGCONT.
+    ///
+    /// The signal takes effect before the thread runs an instruction of the program (`ptrace_signal`, `do_signal_stop`,
+    /// kernel/signal.c), and stops the others wherever they are by then.
+    Stopped,
+}
+
 impl<K: Kernel> Core<K> {
     /// Gives the process back. What remains attached afterwards sleeps, and is let go by the end of this thread.
     ///
     /// # Errors
     /// Breakpoints are left, or the kernel refused anything else; all threads are let go in any case.
     pub(crate) fn detach(&mut self) -> Result<()> {
+        self.give_back(Left::Running)
+    }
+
+    /// The same, with the thread of the last event, and so its process, left stopped.
+    ///
+    /// # Errors
+    /// As for [`Self::detach`].
+    pub(crate) fn give_back(&mut self, left: Left) -> Result<()> {
         let subject = Subject::Process(self.process);
         self.affinity.release_all();
         self.left = self.restore_code();
-        let settled = self.let_all_go();
+        let settled = self.let_all_go(left);
         let mut left = self.left.values().flatten();
         if let Some(first) = left.next().copied() {
             let sites = 1 + left.count();
@@ -69,7 +89,7 @@ impl<K: Kernel> Core<K> {
     }
 
     /// Lets go of every thread that runs or stands in a stop; the first refusal, after all others.
-    fn let_all_go(&mut self) -> Answer<()> {
+    fn let_all_go(&mut self, left: Left) -> Answer<()> {
         // First stops that came before the parent's event: nobody waits for these threads any more.
         for (tid, status) in std::mem::take(&mut self.early) {
             self.parked.push(tid, status);
@@ -79,7 +99,7 @@ impl<K: Kernel> Core<K> {
         }
         // The thread of the last event stands at a site or behind it; no byte of ours is there any more.
         let mut settled = match self.current {
-            Some((tid, _)) => gone_is_fine(self.restore_again(tid)).and(self.forget_current()),
+            Some((tid, _)) => gone_is_fine(self.restore_again(tid)).and(self.forget_current(left)),
             None => Ok(()),
         };
         let mut woken = false;

@@ -55,6 +55,9 @@ pub enum Operation {
     /// Give a thread back.
     #[error("detach from")]
     Detach,
+    /// End a process.
+    #[error("kill")]
+    Kill,
     /// Run a system call in a stopped thread.
     #[error("run a system call in")]
     RemoteCall,

@@ -2,6 +2,7 @@
 //!
 //! Must not know: how anything is done; every method hands on.
 
+use crate::detach::Left;
 use crate::error::{Error, Operation, Result, Subject};
 use crate::event::{Counts, Event};
 use crate::identity::Identity;
@@ -15,7 +16,7 @@ use crate::site::{Refused, SiteRequest};
 use crate::sys::doorbell::Doorbell;
 use crate::sys::linux::Linux;
 use crate::sys::procfs::Mapping;
-use crate::sys::{Kernel, Signal};
+use crate::sys::{Kernel, Signal, gone_is_fine};
 use crate::{RemoteAddr, RemoteRange, attach};
 use std::io::PipeWriter;
 use std::marker::PhantomData;
@@ -278,6 +279,26 @@ impl Session {
     pub fn give_back(&mut self) -> Result<()> {
         self.standing = Standing::GivenBack;
         self.core.detach()
+    }
+
+    /// The same as [`Self::give_back`], but the process of the last event is left stopped by SIGSTOP. The thread of that
+    /// event, which must be a hit, stands at its site.
+    ///
+    /// # Errors
+    /// As for [`Self::detach`].
+    pub fn give_back_stopped(&mut self) -> Result<()> {
+        self.standing = Standing::GivenBack;
+        self.core.give_back(Left::Stopped)
+    }
+
+    /// Kills the process that the last event is about; its end is an event.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn kill(&mut self) -> Result<()> {
+        let process = self.core.focus.process;
+        let killed = gone_is_fine(self.core.kernel.kill(process));
+        killed.map_err(|errno| Error::from_errno(Operation::Kill, Subject::Process(process), errno))
     }
 
     /// Whether nobody is traced any more, so that no event will come.

@@ -17,6 +17,7 @@ use crate::addr::RemoteAddr;
 use crate::affinity::Affinity;
 use crate::arch::{Registers, undo_breakpoint};
 use crate::decode::{Stop, decode};
+use crate::detach::Left;
 use crate::error::{Error, Operation, Result, Subject};
 use crate::event::{Event, Hit};
 use crate::ids::{Pid, SiteId, SpaceId, Tid};
@@ -200,23 +201,32 @@ impl<K: Kernel> Core<K> {
         Ok(())
     }
 
-    /// Gives the thread of the last event back; its instruction runs wherever its pc was put.
-    pub(crate) fn forget_current(&mut self) -> Answer<()> {
+    /// Gives the thread of the last event back; its instruction runs wherever its pc was put, or at its site once the
+    /// thread is continued.
+    pub(crate) fn forget_current(&mut self, left: Left) -> Answer<()> {
         let Some((tid, onward)) = self.current.take() else {
             return Ok(());
         };
-        let signal = match onward {
-            Onward::Go(signal) => signal,
-            Onward::Over(_) => Signal::NONE,
+        let signal = match (onward, left) {
+            (Onward::Go(signal), Left::Running) => signal,
+            (Onward::Over(_), Left::Running) => Signal::NONE,
+            (Onward::Go(_) | Onward::Over(_), Left::Stopped) => Signal::STOP,
         };
-        let kept = match onward {
-            Onward::Go(_) => Ok(()),
-            Onward::Over(_) => self.keep_trap_setting(tid, Allowed::Calls),
+        let kept = match (onward, left) {
+            // The program's own breakpoint, which it comes to again.
+            (Onward::Go(Signal::TRAP), Left::Stopped) => self.stand_before_trap(tid),
+            (Onward::Go(_), _) => Ok(()),
+            (Onward::Over(_), _) => self.keep_trap_setting(tid, Allowed::Calls),
         };
         let left = kept
             .and_then(|()| self.leave_scratch(tid))
             .and_then(|()| self.let_go(tid, signal));
         gone_is_fine(left)
+    }
+
+    fn stand_before_trap(&mut self, tid: Tid) -> Answer<()> {
+        let behind = self.kernel.registers(tid)?.pc();
+        self.kernel.set_pc(tid, undo_breakpoint(behind))
     }
 
     /// ESRCH after an observed stop means that the thread was killed: its end will be reported.

@@ -38,16 +38,15 @@ pub(crate) fn run(target: &Target, settings: Result<Settings, Failure>, many: Ma
             .map_err(|error| hint::explain(&error, Doing::Attach))
     });
     let word = match outcome {
-        Ok(outcome) => Word::Report(profile::report_of(
-            outcome.profiled,
-            many,
-            &mut SourceCache::new(),
-        )),
+        Ok(outcome) => Word::Report {
+            report: profile::report_of(outcome.profiled, many, &mut SourceCache::new()),
+            left_stopped: outcome.left_stopped.map(|process| process.0),
+        },
         Err(failure) => Word::Failed(failure.into()),
     };
     let told = front_is_there.load(Ordering::SeqCst) && word.write(&mut io::stdout().lock()).is_ok();
     match word {
-        Word::Report(report) if !told => keep(&report),
+        Word::Report { report, .. } if !told => keep(&report),
         _ => ExitCode::SUCCESS,
     }
 }
@@ -127,6 +126,7 @@ impl Observer for Teller {
                 sites,
             },
             Progress::Running { pid } => Word::Running { pid: pid.0 },
+            Progress::Crossed(crossing) => Word::Crossed(crossing),
             Progress::FirstEnded => Word::FirstEnded,
             // Whoever stopped it knows.
             Progress::Stopped { .. } => return,

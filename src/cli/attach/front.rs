@@ -7,11 +7,13 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
 use lineprof::own::{STOP, Word};
+use lineprof::profiler::Pid;
 use lineprof::select::Selection;
 use lineprof::source::SourceCache;
 
 use super::memory_killer;
-use crate::cli::args::Writing;
+use crate::cli::args::Profile;
+use crate::cli::breaking::{self, Heir};
 use crate::cli::hint::{self, Failure};
 use crate::cli::output::Destination;
 use crate::cli::signals::{JobControl, Signals};
@@ -25,7 +27,7 @@ const GIVEN_BACK: &str =
     "the process was given back and goes on; please report this as a bug, with what is said above";
 
 /// Attaches by an engine of its own, and writes the report.
-pub(crate) fn run(writing: &Writing, selection: &Selection, to: &Destination) -> ExitCode {
+pub(crate) fn run(args: &Profile, selection: &Selection, heir: &Heir, to: &Destination) -> ExitCode {
     let signals = match Signals::take(JobControl::Own) {
         Ok(signals) => signals,
         Err(errno) => return Failure::new(format!("cannot take signals: {errno}")).say(),
@@ -52,14 +54,23 @@ pub(crate) fn run(writing: &Writing, selection: &Selection, to: &Destination) ->
     // Its end lets go of threads that were left asleep: after this process nothing is traced any more.
     let ended = engine.wait();
     match last {
-        Some(Word::Report(report)) => profile::write(&report, to, writing, &mut SourceCache::new())
-            .map_or_else(|failure| failure.say(), |()| ExitCode::SUCCESS),
+        Some(Word::Report { report, left_stopped }) => {
+            let stopped = left_stopped.map(Pid);
+            let handed_over = stopped.map_or(Ok(()), |process| breaking::hand_over(process, heir));
+            let written = profile::write(&report, to, &args.writing, &mut SourceCache::new());
+            let failed = breaking::say_failures([handed_over, written]);
+            if let Some(process) = stopped.filter(|_| *heir == Heir::Nobody) {
+                breaking::say_commands(process);
+            }
+            failed.unwrap_or_else(|| breaking::code_of(&report, args))
+        }
         Some(Word::Failed(failure)) => Failure::from(failure).say(),
         Some(
             Word::Selected { .. }
             | Word::Unmatched { .. }
             | Word::Loaded { .. }
             | Word::Running { .. }
+            | Word::Crossed(_)
             | Word::FirstEnded,
         )
         | None => {
@@ -105,8 +116,9 @@ fn listen(engine: &mut Child, selection: &Selection) -> Option<Word> {
             Word::Running { pid } => eprintln!(
                 "lineprof: attached to {pid}; Ctrl-C ends the profile and leaves the process running"
             ),
+            Word::Crossed(crossing) => breaking::say(&crossing),
             Word::FirstEnded => notes::first_ended(),
-            last @ (Word::Report(_) | Word::Failed(_)) => return Some(last),
+            last @ (Word::Report { .. } | Word::Failed(_)) => return Some(last),
         }
     }
 }

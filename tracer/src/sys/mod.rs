@@ -79,6 +79,8 @@ impl Signal {
     pub(crate) const SEGV: Self = Self(libc::SIGSEGV);
     /// The one a breakpoint raises.
     pub(crate) const TRAP: Self = Self(libc::SIGTRAP);
+    /// The one that stops a process whatever it does with signals.
+    pub(crate) const STOP: Self = Self(libc::SIGSTOP);
 
     /// The signal's bit in a set of signals.
     pub(crate) const fn bit(self) -> u64 {
