@@ -45,6 +45,7 @@ pub mod planner;
 pub mod profile;
 pub mod profiler;
 pub mod recorder;
+pub mod regions;
 pub mod report;
 pub mod sample;
 pub mod select;
@@ -58,6 +59,8 @@ pub use profile::Profile;
 pub use profiler::{Error, Profiler};
 pub use usage::{MemoryUsage, MemoryUsageMonitor, memory_usage};
 pub mod unwind;
+
+pub use lineprof_mark::{profile, region};
 
 #[cfg(test)]
 mod goldens;

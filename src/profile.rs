@@ -202,6 +202,26 @@ pub struct FunctionProfile {
     pub peak: Option<Bytes>,
     /// The lines that have a site, and the declaration's, in order of file (its own first) and line.
     pub lines: Vec<LineProfile>,
+    /// The regions of it that the source marks, in order of the marks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionProfile>,
+}
+
+/// What marked lines of a function cost: they are in its `lines`, here are their sums.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RegionProfile {
+    /// The name that the mark gives it.
+    pub name: String,
+    /// The first line, in the function's file.
+    pub line: u32,
+    /// The last line.
+    pub last_line: u32,
+    /// How often control came to it from outside.
+    pub entries: u64,
+    /// The sum of its lines' increments.
+    pub increment: Change,
+    /// The greatest memory seen just after one of its lines ran; `None` when none ran.
+    pub memory: Option<Bytes>,
 }
 
 /// What a line cost.
@@ -311,6 +331,7 @@ pub fn functions(
                     .into_iter()
                     .map(|line| line_profile(plan, function, line, recording, occurrences, sources))
                     .collect(),
+                regions: Vec::new(),
             }
         })
         .collect();

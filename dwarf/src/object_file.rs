@@ -16,6 +16,7 @@ use crate::image::{Image, Kind, Segment, Symbols};
 use crate::inlined::{self, InlinedCall};
 use crate::landing;
 use crate::lines::{LineTable, NoTable, Row};
+use crate::marks::{self, Marks};
 use crate::nearest;
 use crate::neighbours;
 use crate::pattern::{FilePattern, Pattern};
@@ -157,6 +158,14 @@ impl ObjectFile {
         restartable::sequences(&self.image)
     }
 
+    /// What the program's source marks to be profiled.
+    ///
+    /// # Errors
+    /// The section of the marks cannot be inflated.
+    pub fn marks(&self) -> Result<Marks, Error> {
+        marks::marks(&self.image)
+    }
+
     /// Where the CFA is at an instruction, as register and offset.
     ///
     /// `None` where the file does not tell, or tells it by an expression (in PLT stubs, say).
@@ -257,13 +266,8 @@ impl ObjectFile {
             return Ok(Vec::new());
         };
         let found = self.search(Wanted::Query(&Query::default()), Extent::EveryUnit)?;
-        let in_file = |function: &&Function| {
-            let declared = function.declaration.as_ref().map(|line| line.file.path());
-            pattern
-                .file()
-                .zip(declared)
-                .is_some_and(|(file, path)| file.matches(path))
-        };
+        let in_file =
+            |function: &&Function| pattern.has_place() && pattern.is_in_place(function.declaration.as_ref());
         let mut near: Vec<&Function> = found.functions.iter().filter(in_file).collect();
         if near.is_empty() {
             near = found.functions.iter().collect();

@@ -18,7 +18,9 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::glob;
+use crate::marks::Mark;
 use crate::name::{QualifiedName, base, base_of_part, parameter_list, parameters, split, without_space};
+use crate::source_path::SourceLine;
 
 /// Tails of a path a glob is tried on; a hostile name is nothing but colons.
 const MOST_TAILS: usize = 256;
@@ -27,8 +29,17 @@ const MOST_TAILS: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
-    file: Option<FilePattern>,
+    place: PlacePattern,
     name: NamePattern,
+}
+
+/// Where a function that is meant must be declared.
+#[derive(Clone, Debug)]
+enum PlacePattern {
+    Anywhere,
+    InFile(FilePattern),
+    /// In the file of a mark, on the lines that it marks.
+    AtMark(Box<Mark>),
 }
 
 #[derive(Clone, Debug)]
@@ -86,7 +97,7 @@ impl FromStr for Pattern {
         };
         let pattern = |name| Pattern {
             text: trimmed.to_string(),
-            file,
+            place: file.map_or(PlacePattern::Anywhere, PlacePattern::InFile),
             name,
         };
         let slashes = name.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
@@ -191,7 +202,7 @@ impl Pattern {
         });
         Pattern {
             text: path.to_string(),
-            file: None,
+            place: PlacePattern::Anywhere,
             name: NamePattern::Path {
                 parts: parts.collect(),
                 parameters: None,
@@ -205,9 +216,53 @@ impl Pattern {
         &self.text
     }
 
-    /// The file a declaration must be in, for `file.c:name`.
-    pub(crate) fn file(&self) -> Option<&FilePattern> {
-        self.file.as_ref()
+    /// A pattern for the function that `mark` means: of its name, in its file, on its lines where it has some.
+    ///
+    /// # Errors
+    /// The mark's name is no pattern.
+    pub fn of_mark(mark: &Mark) -> Result<Pattern, PatternError> {
+        let pattern = Pattern::anywhere(mark)?;
+        Ok(Pattern {
+            place: PlacePattern::AtMark(Box::new(mark.clone())),
+            ..pattern
+        })
+    }
+
+    /// A pattern for whatever function is declared on the lines of `mark`.
+    pub fn on_lines(mark: &Mark) -> Pattern {
+        Pattern {
+            text: mark.to_string(),
+            place: PlacePattern::AtMark(Box::new(mark.clone())),
+            name: NamePattern::Glob("*".to_string()),
+        }
+    }
+
+    /// A pattern for functions of the name that `mark` has, wherever they are.
+    ///
+    /// # Errors
+    /// The mark's name is no pattern.
+    pub fn anywhere(mark: &Mark) -> Result<Pattern, PatternError> {
+        Ok(Pattern {
+            text: mark.to_string(),
+            ..mark.name.parse()?
+        })
+    }
+
+    /// Whether a function that is declared there can be meant, whatever its name.
+    pub(crate) fn is_in_place(&self, declaration: Option<&SourceLine>) -> bool {
+        match &self.place {
+            PlacePattern::Anywhere => true,
+            PlacePattern::InFile(file) => declaration.is_some_and(|line| file.matches(line.file.path())),
+            PlacePattern::AtMark(mark) => declaration.is_some_and(|line| {
+                let on_lines = |(first, last)| (first..=last).contains(&line.line);
+                mark.is_in(line.file.path()) && mark.lines.is_none_or(on_lines)
+            }),
+        }
+    }
+
+    /// Whether it matters where a function is declared.
+    pub(crate) fn has_place(&self) -> bool {
+        !matches!(self.place, PlacePattern::Anywhere)
     }
 
     /// The base that a function's own name must have, where the pattern tells it.
@@ -258,7 +313,7 @@ impl Pattern {
         };
         Pattern {
             text: self.text.clone(),
-            file: self.file.clone(),
+            place: self.place.clone(),
             name,
         }
     }

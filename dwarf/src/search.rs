@@ -108,12 +108,7 @@ impl Wanted<'_> {
             Wanted::Query(query) => query,
         };
         let path = declaration.map(|line| line.file.path());
-        let one = |pattern: &Pattern| {
-            let in_file = pattern
-                .file()
-                .is_none_or(|file| path.is_some_and(|path| file.matches(path)));
-            in_file && pattern.matches(candidate)
-        };
+        let one = |pattern: &Pattern| pattern.is_in_place(declaration) && pattern.matches(candidate);
         let everything = query.patterns.is_empty() && query.files.is_empty();
         let by_name = query.patterns.iter().map(one);
         let in_file = query

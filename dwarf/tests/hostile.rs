@@ -63,6 +63,7 @@ fn ask(path: &Path, shop: &Workshop) {
             }
         }
     }
+    let _ = file.marks();
     let _ = file.nearest_names(&"mian".parse().unwrap(), 3);
     for address in [0, 1, 0x1000, u64::MAX] {
         let _ = file.frame_rule(FileAddr(address));

@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Clean(Clean),
     /// Run a program and print its peak memory, and how far above its start that is
     Memit(Memit),
+    /// Print lineprof.h, by which C and C++ mark what is to be profiled: `lineprof header > lineprof.h`
+    Header,
 }
 
 /// What to profile, and how.

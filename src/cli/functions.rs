@@ -5,13 +5,16 @@
 //! ```text
 //! ns::Widget::draw  /src/widget.cc:12  14 sites, 2 instances
 //! ns::clamp         /src/widget.cc:40  inlined 3 times, no code of its own
+//! ns::load          /src/widget.cc:70  9 sites, marked
 //! ```
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use lineprof::planner;
 use lineprof::profile::path_text;
+use lineprof::profiler::Missed;
 use lineprof::report::escape::Escaped;
 use lineprof::select::Selection;
 use lineprof_dwarf::{DebugSearch, Error, ObjectFile, SourceLine};
@@ -19,6 +22,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::args::Functions;
 use super::hint::{self, Doing, Failure};
+use super::notes;
 
 /// No column is made wider than this for one long name.
 const WIDEST: usize = 60;
@@ -30,6 +34,14 @@ struct Listed {
     line: u32,
     name: String,
     code: Code,
+    mark: Mark,
+}
+
+/// Whether the source marks a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    Absent,
+    There,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +94,12 @@ fn summary(listed: &[Listed]) -> String {
         0 => String::new(),
         _ => format!(", {inlined} more inlined everywhere"),
     };
-    format!("the program's own code: {own}{more}; a PATTERN lists others, '*' all")
+    let marked = listed.iter().filter(|one| one.mark == Mark::There).count();
+    let marked = match marked {
+        0 => String::new(),
+        _ => format!(", {marked} of them marked"),
+    };
+    format!("the program's own code: {own}{more}{marked}; a PATTERN lists others, '*' all")
 }
 
 /// In order of file and line.
@@ -90,6 +107,7 @@ fn list(object: &ObjectFile, selection: &Selection) -> Result<Vec<Listed>, Error
     let found = selection.resolve(object)?;
     let functions = found.functions;
     let plan = planner::plan(object, &functions)?.plan;
+    let marks = Marks::of(object)?;
     let mut sites = vec![0; functions.len()];
     for site in &plan.sites {
         sites[plan.instance(site.instance).function.index()] += 1;
@@ -100,6 +118,7 @@ fn list(object: &ObjectFile, selection: &Selection) -> Result<Vec<Listed>, Error
             file: path_text(&planned.file),
             line: planned.line,
             name: planned.name.clone(),
+            mark: marks.on(&function.name, function.declaration.as_ref()),
             code: Code::Own {
                 sites,
                 instances: function.instances.len(),
@@ -118,6 +137,7 @@ fn list(object: &ObjectFile, selection: &Selection) -> Result<Vec<Listed>, Error
         let file = |declared: &SourceLine| path_text(declared.file.path());
         let file = function.declaration.as_ref().map(file).unwrap_or_default();
         listed.push(Listed {
+            mark: marks.on(&function.name, function.declaration.as_ref()),
             file,
             line: function.declaration.map_or(0, |declared| declared.line),
             name: function.name,
@@ -128,6 +148,46 @@ fn list(object: &ObjectFile, selection: &Selection) -> Result<Vec<Listed>, Error
     }
     listed.sort();
     Ok(listed)
+}
+
+/// The functions that the source marks.
+struct Marks(HashSet<(String, Option<SourceLine>)>);
+
+impl Marks {
+    /// Those of `object`; what of its marks means nothing is told.
+    fn of(object: &ObjectFile) -> Result<Marks, Error> {
+        let marked = Selection::default().marked(object)?;
+        let missed = Missed {
+            malformed_marks: marked.malformed,
+            ..Missed::default()
+        };
+        let Some(selection) = marked.selection else {
+            notes::missed_marks(&missed);
+            return Ok(Marks(HashSet::new()));
+        };
+        let found = selection.resolve(object)?;
+        notes::missed_marks(&Missed {
+            unmatched: found.unmatched,
+            ..missed
+        });
+        let functions = found
+            .functions
+            .into_iter()
+            .map(|function| (function.name, function.declaration));
+        let inlined = found
+            .inlined_only
+            .into_iter()
+            .map(|function| (function.name, function.declaration));
+        Ok(Marks(functions.chain(inlined).collect()))
+    }
+
+    fn on(&self, name: &str, declaration: Option<&SourceLine>) -> Mark {
+        if self.0.contains(&(name.to_owned(), declaration.cloned())) {
+            Mark::There
+        } else {
+            Mark::Absent
+        }
+    }
 }
 
 fn nothing(object: &ObjectFile, args: &Functions) -> Result<Failure, Error> {
@@ -165,7 +225,7 @@ fn padded(text: &str, columns: usize) -> String {
 }
 
 fn cells(listed: &Listed) -> [String; 3] {
-    let code = match listed.code {
+    let mut code = match listed.code {
         Code::Own {
             sites,
             instances,
@@ -182,6 +242,9 @@ fn cells(listed: &Listed) -> [String; 3] {
         }
         Code::Inlined { copies } => format!("inlined {}, no code of its own", counted(copies, "time")),
     };
+    if listed.mark == Mark::There {
+        code += ", marked";
+    }
     [
         Escaped(&listed.name).to_string(),
         format!("{}:{}", Escaped(&listed.file), listed.line),
@@ -201,6 +264,7 @@ mod tests {
 
     fn listed(name: &str, line: u32, code: Code) -> Listed {
         Listed {
+            mark: if line == 50 { Mark::There } else { Mark::Absent },
             file: "/a.c".into(),
             line,
             name: name.into(),
@@ -229,7 +293,7 @@ mod tests {
         write(&functions, &mut text).expect("a vector takes everything");
         let expected = "f\\x1b[2J      /a.c:3   1 site\n\
                         longer::name  /a.c:40  14 sites, 2 instances, also inlined 5 times\n\
-                        g             /a.c:50  inlined 3 times, no code of its own\n";
+                        g             /a.c:50  inlined 3 times, no code of its own, marked\n";
         assert_eq!(String::from_utf8(text).expect("text"), expected);
     }
 }

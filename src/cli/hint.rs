@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use lineprof::profiler::{self, NoMatch};
 use lineprof::report::escape::Escaped;
+use lineprof::select::By;
 use lineprof_dwarf::ErrorKind;
 use lineprof_tracer::{Kind, Operation, Pid, Subject};
 
@@ -256,7 +257,9 @@ fn no_match(vain: &NoMatch, message: String) -> Failure {
     } else {
         failure.hint(format!("did you mean {}?", quoted(&vain.nearest)))
     };
-    if vain.loads_libraries {
+    if vain.by == By::Mark {
+        failure.hint("the source marks them: correct the name there, or name others with --function")
+    } else if vain.loads_libraries {
         failure.hint("if a library has it that is loaded while the program runs: `--pending`")
     } else {
         failure
@@ -400,6 +403,7 @@ mod tests {
     #[test]
     fn what_was_inlined_everywhere_says_so_and_how_to_keep_it() {
         let vain = NoMatch {
+            by: By::Name,
             wanted: vec!["small".into()],
             nearest: vec!["smaller".into()],
             inlined: vec![("small".into(), 3)],
@@ -414,6 +418,7 @@ mod tests {
     #[test]
     fn near_names_are_offered() {
         let vain = NoMatch {
+            by: By::Name,
             wanted: vec!["wrok".into()],
             nearest: vec!["work".into(), "worker".into()],
             inlined: Vec::new(),

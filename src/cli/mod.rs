@@ -17,6 +17,7 @@
 //! | `report`, `kept` | `lineprof report`, and the reports that nobody was there to take |
 //! | `functions` | `lineprof functions BINARY` |
 //! | `demo` | `lineprof demo` |
+//! | `header` | `lineprof header` |
 //! | `doctor` | `lineprof doctor [PID]` |
 //! | `output` | where a report goes, and in which format |
 //! | `signals` | who hears Ctrl-C |
@@ -30,6 +31,7 @@ mod breaking;
 mod demo;
 mod doctor;
 mod functions;
+mod header;
 mod hint;
 mod kept;
 mod memit;
@@ -76,6 +78,7 @@ pub(crate) fn main() -> ExitCode {
     match args.command {
         Some(args::Command::Functions(functions)) => functions::run(&functions),
         Some(args::Command::Demo(demo)) => demo::run(&demo),
+        Some(args::Command::Header) => header::run(),
         Some(args::Command::Doctor(doctor)) => doctor::run(&doctor),
         Some(args::Command::DoctorTarget(target)) => doctor::run_target(&target),
         Some(args::Command::Report(report)) => report::run(&report),

@@ -9,10 +9,10 @@ use std::time::SystemTime;
 use lineprof::profile::{FunctionProfile, LineProfile, Profile};
 use lineprof::profiler::Missed;
 use lineprof::report::escape::Escaped;
-use lineprof::select::Selection;
+use lineprof::select::{By, Selection};
 use lineprof::source::SourceCache;
 use lineprof::units::{Bytes, Change};
-use lineprof_dwarf::{FilePattern, Pattern};
+use lineprof_dwarf::{FilePattern, MalformedMark, Pattern};
 
 use super::functions::counted;
 
@@ -35,6 +35,7 @@ pub(crate) fn of(
     let mut notes = Vec::new();
     notes.extend(unmatched(&missed.unmatched));
     notes.extend(missing_files(&missed.missing_files));
+    notes.extend(malformed_marks(&missed.malformed_marks));
     notes.extend(inlined_everywhere(&missed.inlined_everywhere));
     notes.extend(also_inlined(&missed.also_inlined));
     notes.extend(granularity(profile.rss_granularity));
@@ -59,9 +60,13 @@ pub(crate) fn not_found(patterns: &[String]) {
 }
 
 /// What is profiled, where the user has not named it or has named more than it looks.
-pub(crate) fn selected(selection: &Selection, functions: usize, sites: usize) {
+pub(crate) fn selected(selection: &Selection, by: By, functions: usize, sites: usize) {
     let counts = format!("{}, {}", counted(functions, "function"), counted(sites, "site"));
-    if selection.is_default() {
+    if by == By::Mark {
+        eprintln!(
+            "lineprof: profiling what the source marks: {counts} (--function names others, --function '*' all)"
+        );
+    } else if selection.is_default() {
         eprintln!("lineprof: profiling the program's own code: {counts} (--function names some)");
     } else if functions > MANY_FUNCTIONS {
         let named = selection.functions.iter().map(Pattern::as_str);
@@ -74,9 +79,26 @@ pub(crate) fn selected(selection: &Selection, functions: usize, sites: usize) {
     }
 }
 
+/// Marks in the source that mean nothing.
+pub(crate) fn missed_marks(missed: &Missed) {
+    for note in unmatched(&missed.unmatched)
+        .into_iter()
+        .chain(malformed_marks(&missed.malformed_marks))
+    {
+        eprintln!("lineprof: {}", Escaped(&note));
+    }
+}
+
 fn unmatched(patterns: &[String]) -> Option<String> {
     let quoted: Vec<String> = patterns.iter().map(|text| format!("`{text}`")).collect();
-    (!quoted.is_empty()).then(|| format!("no function matches {}", named(&quoted, ", ")))
+    // What a mark is called (`Mark`) tells it from what was typed.
+    let by_mark = patterns.iter().any(|text| text.contains(" (marked at "));
+    let next = if by_mark {
+        ": it has another name (`lineprof functions` lists them), or optimisation left nothing of it"
+    } else {
+        ""
+    };
+    (!quoted.is_empty()).then(|| format!("no function matches {}{next}", named(&quoted, ", ")))
 }
 
 fn missing_files(files: &[PathBuf]) -> Option<String> {
@@ -85,6 +107,16 @@ fn missing_files(files: &[PathBuf]) -> Option<String> {
         format!(
             "functions are missing whose debug information is in {}, not to be found",
             paths_named(&paths)
+        )
+    })
+}
+
+fn malformed_marks(marks: &[MalformedMark]) -> Option<String> {
+    let texts: Vec<String> = marks.iter().map(MalformedMark::to_string).collect();
+    (!texts.is_empty()).then(|| {
+        format!(
+            "marks cannot be read: {}; build the program again with the lineprof.h or the crate of this version",
+            named(&texts, "; ")
         )
     })
 }

@@ -13,7 +13,7 @@ use lineprof::profiler::{
     StopHandle, Target, closure_called_at, function_at,
 };
 use lineprof::report::escape::Escaped;
-use lineprof::select::{Pattern, Selection};
+use lineprof::select::{By, Pattern, Selection};
 use lineprof::source::SourceCache;
 use lineprof_tracer::RemoteAddr;
 
@@ -146,6 +146,7 @@ fn selection(args: &Profile) -> Selection {
         functions: args.functions.clone(),
         files: args.files.clone(),
         exclude: args.exclude.clone(),
+        by: By::Name,
     }
 }
 
@@ -200,7 +201,9 @@ struct Terminal {
 impl Observer for Terminal {
     fn progress(&mut self, progress: Progress) {
         match progress {
-            Progress::Selected { functions, sites } => notes::selected(&self.selection, functions, sites),
+            Progress::Selected { by, functions, sites } => {
+                notes::selected(&self.selection, by, functions, sites);
+            }
             Progress::Unmatched { patterns } => notes::not_found(&patterns),
             Progress::Loaded {
                 path,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::profile::{Crossing, Report};
+use crate::select::By;
 
 /// What is written to ask for the end of the profile; end of file means that nobody is there any more.
 pub const STOP: &[u8] = b"stop\n";
@@ -29,6 +30,8 @@ pub struct Failure {
 pub enum Word {
     /// These are going to be profiled.
     Selected {
+        /// What they were chosen by.
+        by: By,
         /// How many functions.
         functions: usize,
         /// How many sites.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FunctionProfile, LineProfile, Profile, Profiles, Tracing};
+use super::{FunctionProfile, LineProfile, Profile, Profiles, RegionProfile, Tracing};
 use crate::units::{Bytes, Change};
 
 /// What a run comes to.
@@ -112,9 +112,24 @@ fn add_function(functions: &mut BTreeMap<Key, FunctionProfile>, function: Functi
     for line in function.lines {
         add_line(&mut sum.lines, line);
     }
+    for region in function.regions {
+        add_region(&mut sum.regions, region);
+    }
     // Its own file first, as in every report.
     sum.lines
         .sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+}
+
+fn add_region(regions: &mut Vec<RegionProfile>, region: RegionProfile) {
+    let same = |other: &&mut RegionProfile| other.name == region.name && other.line == region.line;
+    match regions.iter_mut().find(same) {
+        Some(sum) => {
+            sum.entries += region.entries;
+            sum.increment = plus(sum.increment, region.increment);
+            sum.memory = both(sum.memory, region.memory);
+        }
+        None => regions.push(region),
+    }
 }
 
 fn add_line(lines: &mut Vec<LineProfile>, line: LineProfile) {
@@ -188,6 +203,7 @@ mod tests {
                 increment: Change(-5),
                 peak: Some(Bytes(700)),
                 lines,
+                regions: Vec::new(),
             }],
             crossings: vec![],
             notes: vec![note.into()],

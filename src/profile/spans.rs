@@ -108,6 +108,7 @@ mod tests {
                 baseline: baseline.map(Bytes),
                 increment: Change(8),
                 peak: baseline.map(Bytes),
+                regions: Vec::new(),
                 lines: line.into_iter().map(row).collect(),
             }],
             notes: vec!["a note".to_owned()],

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::own::Failure;
+use crate::select::By;
 
 /// What stood in the way.
 #[derive(Debug, Error)]
@@ -117,6 +118,8 @@ pub enum Error {
 pub struct NoMatch {
     /// The patterns, as they were given; none when the program's own functions were meant.
     pub wanted: Vec<String>,
+    /// Who gave them.
+    pub by: By,
     /// Names that are nearest to them.
     pub nearest: Vec<String>,
     /// Functions that match but are inlined everywhere, and how often.

@@ -19,7 +19,7 @@ use lineprof_tracer::{Mapping, Pid, RemoteAddr, RemoteRange, SiteRequest, code};
 use super::missed::Missed;
 use crate::image::LoadBias;
 use crate::planner::{self, Planned};
-use crate::select::Selection;
+use crate::select::{By, Selection};
 
 /// What the loader calls.
 const LOADER_STOPS_AT: &str = "_dl_debug_state";
@@ -175,6 +175,14 @@ impl Images {
         let object = open(pid, mapping);
         let added = object.as_ref().and_then(|object| {
             let system = SYSTEM.iter().any(|folder| mapping.path.starts_with(folder));
+            if self.selection.by == By::Mark {
+                // Marks mean functions of their own file.
+                let marked = self.selection.marked(object).ok().filter(|_| !system)?;
+                missed.malformed_marks.extend(marked.malformed);
+                let found = marked.selection?.resolve(object).ok()?;
+                missed.unmatched.extend(found.unmatched);
+                return planner::extend(planned, object, &found.functions).ok();
+            }
             let selection = if system { &self.in_vain } else { &self.selection };
             if selection.is_default() {
                 return None;
@@ -229,6 +237,7 @@ fn in_vain(selection: &Selection, missed: &Missed) -> Selection {
         functions: functions.cloned().collect(),
         files: files.cloned().collect(),
         exclude: selection.exclude.clone(),
+        by: selection.by,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use lineprof_dwarf::{Error, FilePattern, Found, InlinedFunction, ObjectFile, Pattern};
+use lineprof_dwarf::{Error, FilePattern, Found, InlinedFunction, MalformedMark, ObjectFile, Pattern};
 
 use super::NoMatch;
 use crate::select::Selection;
@@ -24,6 +24,8 @@ pub struct Missed {
     pub also_inlined: Vec<(String, usize)>,
     /// Files of split debug information that were not found.
     pub missing_files: Vec<PathBuf>,
+    /// Marks of the source that cannot be read.
+    pub malformed_marks: Vec<MalformedMark>,
 }
 
 fn copies(function: &InlinedFunction) -> (String, usize) {
@@ -49,6 +51,7 @@ impl Missed {
             .filter(|function| function.inlined_copies > 0);
         Missed {
             missing_files: found.missing_files.clone(),
+            malformed_marks: Vec::new(),
             unmatched: found.unmatched.clone(),
             inlined_everywhere: named.map(copies).collect(),
             also_inlined: partly
@@ -83,6 +86,7 @@ pub(super) fn no_match(object: &ObjectFile, selection: &Selection, found: &Found
     }
     nearest.dedup();
     Ok(NoMatch {
+        by: selection.by,
         wanted: functions.chain(files).map(str::to_owned).collect(),
         nearest,
         inlined: if selection.is_default() {

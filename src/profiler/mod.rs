@@ -54,7 +54,7 @@ pub use trigger::{Then, Trigger};
 
 use crate::metric::Reading;
 use crate::profile::{Crossing, Metric, Profile};
-use crate::select::Selection;
+use crate::select::{By, Selection};
 
 /// What to profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +112,8 @@ pub enum Pending {
 pub enum Progress {
     /// These are going to be profiled.
     Selected {
+        /// Who named them.
+        by: By,
         /// How many functions.
         functions: usize,
         /// How many sites.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use lineprof_dwarf::{DebugSearch, ObjectFile};
+use lineprof_dwarf::{DebugSearch, Mark, ObjectFile};
 
 use super::missed::{self, Missed};
 use super::{Error, Pending, Settings};
@@ -23,6 +23,10 @@ pub(super) struct Prepared {
     pub(super) built: Option<SystemTime>,
     pub(super) granularity: Bytes,
     pub(super) missed: Missed,
+    /// What is meant in this program: what was asked for, or what its source marks.
+    pub(super) selection: Selection,
+    /// Marks of regions, of its own file.
+    pub(super) regions: Vec<Mark>,
     /// Why the program's own file has nothing to profile; a library may have.
     pub(super) vain: Option<Rc<Error>>,
 }
@@ -34,15 +38,26 @@ impl Prepared {
             search = search.for_program_in(directory);
         }
         let object = ObjectFile::open(program, &search)?;
-        let may_have_libraries = object.interpreter().is_some() && !settings.selection.is_default();
-        let (planned, missed, vain) = match plan(&object, &settings.selection) {
+        let (selection, malformed) = if settings.selection.is_default() {
+            let marked = settings.selection.marked(&object)?;
+            (
+                marked.selection.unwrap_or_else(|| settings.selection.clone()),
+                marked.malformed,
+            )
+        } else {
+            (settings.selection.clone(), Vec::new())
+        };
+        let may_have_libraries = object.interpreter().is_some() && !selection.is_default();
+        let (planned, mut missed, vain) = match plan(&object, &selection) {
             Ok((planned, missed)) => (planned, missed, None),
             Err(vain) if may_have_libraries => {
                 let vain = (settings.pending == Pending::Fail).then(|| Rc::new(vain));
-                (Planned::default(), Missed::all(&settings.selection), vain)
+                (Planned::default(), Missed::all(&selection), vain)
             }
             Err(vain) => return Err(vain),
         };
+        missed.malformed_marks = malformed;
+        let regions = object.marks()?.marks;
         let metadata = std::fs::metadata(program).ok();
         let granularity =
             metric::granularity(settings.metric, settings.reading).map_err(|source| Error::Memory {
@@ -55,6 +70,8 @@ impl Prepared {
             built: metadata.and_then(|m| m.modified().ok()),
             granularity,
             missed,
+            selection,
+            regions,
             vain,
         })
     }

@@ -85,6 +85,7 @@ fn engine(settings: &Settings) -> Engine {
 fn tell(prepared: &Prepared, observer: &mut dyn Observer) {
     if !prepared.planned.plan.functions.is_empty() {
         observer.progress(Progress::Selected {
+            by: prepared.selection.by,
             functions: prepared.planned.plan.functions.len(),
             sites: prepared.planned.plan.sites.len(),
         });

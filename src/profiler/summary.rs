@@ -14,6 +14,7 @@ use super::{Profiled, Settings};
 use crate::occurrences;
 use crate::profile::{self, Crossing, NotInline, Profile, Schema, Tracing};
 use crate::recorder::Recorder;
+use crate::regions;
 use crate::source::SourceCache;
 use crate::units::Bytes;
 
@@ -51,7 +52,16 @@ impl Watched {
         let recording = self.recorder.finish(self.memory);
         let occurrences = occurrences::count(plan, &recording.edges);
         let mut sources = SourceCache::new();
-        let functions = profile::functions(plan, &recording, &occurrences, &mut sources);
+        let mut functions = profile::functions(plan, &recording, &occurrences, &mut sources);
+        let marks = &self.prepared.regions;
+        let mut notes = notes(&self.counts);
+        notes.extend(regions::add(
+            &mut functions,
+            plan,
+            &recording.edges,
+            marks,
+            &mut sources,
+        ));
         let path = std::path::absolute(&executable).unwrap_or(executable);
         let profile = Profile {
             schema: Schema::Report1,
@@ -79,7 +89,7 @@ impl Watched {
             },
             functions,
             crossings: self.crossings,
-            notes: notes(&self.counts),
+            notes,
         };
         Profiled {
             profile,

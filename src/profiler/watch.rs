@@ -102,12 +102,13 @@ impl Watch {
         let bias = LoadBias::find(prepared.object.segments(), &mappings, own.inode).ok_or_else(not_mapped)?;
         let reader = reader(&named, settings)?;
         let images = Images::new(
-            &settings.selection,
+            &prepared.selection,
             &prepared.object,
             &prepared.planned,
             &prepared.missed,
             &own,
         );
+        let has_libraries = !prepared.selection.is_default();
         let all = 0..prepared.planned.plan.sites.len() as u32;
         let recorder = Recorder::new(&prepared.planned.plan);
         let facts = Facts {
@@ -134,7 +135,7 @@ impl Watch {
         if with_rules {
             watch.add_rules(all, None);
         }
-        if !settings.selection.is_default() {
+        if has_libraries {
             // Of several processes, one may have what another has not.
             let tells = settings.children == Children::RunFree;
             watch.watch_libraries(session, bias, with_rules, tells, observer)?;

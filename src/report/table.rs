@@ -22,7 +22,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::escape::{Escaped, EscapedSource};
-use crate::profile::{FunctionProfile, LineProfile, Profile, Report};
+use crate::profile::{FunctionProfile, LineProfile, Profile, RegionProfile, Report};
 use crate::source::{SourceCache, SourceText};
 
 /// How many functions that never ran are named.
@@ -81,6 +81,9 @@ impl Table {
         let mut missing = BTreeSet::new();
         for function in profile.functions.iter().filter(|function| function.ran()) {
             self.write_function(function, sources, &mut missing, out)?;
+            for region in &function.regions {
+                self.write_region(function, region, sources, out)?;
+            }
         }
         write_silent(&profile.functions, out)?;
         let shared = profile
@@ -138,6 +141,49 @@ impl Table {
             0 => writeln!(out),
             more => writeln!(out, " and {more} more"),
         }
+    }
+
+    /// The table of a region: its lines, as the function's table has them.
+    fn write_region(
+        &self,
+        function: &FunctionProfile,
+        region: &RegionProfile,
+        sources: &mut SourceCache,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let entries = if region.entries == 1 { "entry" } else { "entries" };
+        write!(
+            out,
+            "Region: {} in {} at {}:{}, {} {entries}, increment {}",
+            Escaped(&region.name),
+            Escaped(&function.name),
+            Escaped(&function.file),
+            region.line,
+            region.entries,
+            self.amount(region.increment.mebibytes())
+        )?;
+        if let Some(memory) = region.memory {
+            write!(out, ", peak {}", self.amount(memory.mebibytes()))?;
+        }
+        writeln!(out, "\n")?;
+        let mut lines = function.lines.clone();
+        lines.retain(|line| line.file.is_none() && (region.line..=region.last_line).contains(&line.line));
+        let whole = FunctionProfile {
+            line: region.line,
+            last_line: region.last_line,
+            // Its first row is a line like the others.
+            baseline: None,
+            lines,
+            ..function.clone()
+        };
+        let block = Block {
+            title: Escaped(&whole.file).to_string(),
+            file: &whole.file,
+            whole: Some(&whole),
+            lines: whole.lines.iter().map(|line| (line.line, line)).collect(),
+        };
+        self.write_block(&block, sources.read(Path::new(&whole.file)).ok(), out)?;
+        writeln!(out)
     }
 
     /// The tables of one function; sources that cannot be read are added to `missing`.

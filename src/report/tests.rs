@@ -35,6 +35,7 @@ fn function(name: &str, line: u32, last_line: u32, lines: Vec<LineProfile>) -> F
         increment: Change(8192),
         peak: Some(Bytes(34_701_312)),
         lines,
+        regions: Vec::new(),
     }
 }
 

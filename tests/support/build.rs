@@ -136,6 +136,7 @@ fn includes() -> impl Iterator<Item = PathBuf> {
         .expect("testprogs/include is readable")
         .map(|entry| entry.expect("testprogs/include is readable").path())
         .collect();
+    files.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lineprof.h"));
     files.sort();
     files.into_iter()
 }

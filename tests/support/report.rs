@@ -103,6 +103,20 @@ pub(crate) struct Function {
     /// Null where the function never ran.
     pub(crate) peak: Option<u64>,
     pub(crate) lines: Vec<Line>,
+    #[serde(default)]
+    pub(crate) regions: Vec<Region>,
+}
+
+/// Marked lines of a function. Memory in bytes.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct Region {
+    pub(crate) name: String,
+    pub(crate) line: u32,
+    pub(crate) last_line: u32,
+    pub(crate) entries: u64,
+    pub(crate) increment: i64,
+    /// Null where none of its lines ran.
+    pub(crate) memory: Option<u64>,
 }
 
 /// One line of a function. Memory in bytes.

@@ -1,6 +1,10 @@
 //! What each form of a pattern selects.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::marks::MarkKind;
+use crate::source_path::SourcePath;
 
 fn name(parts: &[&str]) -> QualifiedName {
     QualifiedName {
@@ -113,22 +117,56 @@ fn impls_match_through_their_type() {
     assert!(!selects("Clone::clone", &parts, None));
 }
 
+/// Whether the pattern may mean a function that is declared there.
+fn is_in_place(pattern: &Pattern, file: &str, line: u32) -> bool {
+    let file = Arc::new(SourcePath::new(file.into()));
+    pattern.is_in_place(Some(&SourceLine { file, line }))
+}
+
 #[test]
 fn file_before_a_single_colon_is_split_off() {
     let pattern: Pattern = "src/vm.c:work".parse().unwrap();
-    assert!(pattern.file().unwrap().matches(Path::new("/x/src/vm.c")));
-    assert!(!pattern.file().unwrap().matches(Path::new("/x/src/kvm.c")));
-    assert!(
-        "vm.rs:a::b"
-            .parse::<Pattern>()
-            .unwrap()
-            .file()
-            .unwrap()
-            .matches(Path::new("vm.rs"))
-    );
-    assert!("a::b".parse::<Pattern>().unwrap().file().is_none());
-    assert!("/a:b/".parse::<Pattern>().unwrap().file().is_none());
-    assert!("/x/y.c:work".parse::<Pattern>().unwrap().file().is_some());
+    assert!(is_in_place(&pattern, "/x/src/vm.c", 1));
+    assert!(!is_in_place(&pattern, "/x/src/kvm.c", 1));
+    assert!(!pattern.is_in_place(None));
+    assert!(is_in_place(&"vm.rs:a::b".parse().unwrap(), "vm.rs", 1));
+    let has_place = |text: &str| text.parse::<Pattern>().unwrap().has_place();
+    assert!(!has_place("a::b"));
+    assert!(!has_place("/a:b/"));
+    assert!(has_place("/x/y.c:work"));
+}
+
+#[test]
+fn a_mark_means_its_file_and_where_it_has_some_its_lines() {
+    let mark = |lines| Mark {
+        file: "src/vm.rs".into(),
+        line: 3,
+        kind: MarkKind::Function,
+        name: "Vm::work".to_owned(),
+        lines,
+    };
+    let pattern = Pattern::of_mark(&mark(Some((3, 9)))).unwrap();
+    assert_eq!(pattern.as_str(), "Vm::work (marked at src/vm.rs:3)");
+    assert_eq!(pattern.literal(), Some("work"));
+    for (file, line, expected) in [
+        ("/x/src/vm.rs", 3, true),
+        ("/x/src/vm.rs", 9, true),
+        ("/x/src/vm.rs", 2, false),
+        ("/x/src/vm.rs", 10, false),
+        ("/x/src/kvm.rs", 5, false),
+    ] {
+        assert_eq!(is_in_place(&pattern, file, line), expected, "{file} {line}");
+    }
+    assert!(is_in_place(
+        &Pattern::of_mark(&mark(None)).unwrap(),
+        "src/vm.rs",
+        70
+    ));
+    assert!(is_in_place(
+        &Pattern::anywhere(&mark(None)).unwrap(),
+        "src/other.rs",
+        1
+    ));
 }
 
 #[test]

@@ -114,7 +114,7 @@ struct Teller {
 impl Observer for Teller {
     fn progress(&mut self, progress: Progress) {
         let word = match progress {
-            Progress::Selected { functions, sites } => Word::Selected { functions, sites },
+            Progress::Selected { by, functions, sites } => Word::Selected { by, functions, sites },
             Progress::Unmatched { patterns } => Word::Unmatched { patterns },
             Progress::Loaded {
                 path,

@@ -106,7 +106,7 @@ fn listen(engine: &mut Child, selection: &Selection) -> Option<Word> {
     let mut words = BufReader::new(engine.stdout.take()?);
     loop {
         match Word::read(&mut words).ok()?? {
-            Word::Selected { functions, sites } => notes::selected(selection, functions, sites),
+            Word::Selected { by, functions, sites } => notes::selected(selection, by, functions, sites),
             Word::Unmatched { patterns } => notes::not_found(&patterns),
             Word::Loaded {
                 path,
