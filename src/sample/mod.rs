@@ -11,19 +11,22 @@
 //! Nothing is traced, no breakpoint is planted: the process does not notice, beside the microseconds for which the kernel
 //! holds a lock of its memory when /proc is read.
 //!
-//! ```no_run
+//! ```
 //! use lineprof::sample::{Pid, Sampler, Settings, Untraced, stop_pair};
 //! use std::ops::ControlFlow;
 //!
-//! let process = Untraced::find(Pid(4711))?;
-//! let (stop, listener) = stop_pair()?;
-//! let outcome = Sampler::new(&process, Settings::default())?.run(&listener, &mut |sample| {
-//!     println!("{:?} {}", sample.at, sample.memory.mebibytes());
-//!     ControlFlow::Continue(())
-//! })?;
-//! println!("{} samples", outcome.samples);
-//! # drop(stop);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let process = Untraced::find(Pid(std::process::id().cast_signed()))?;
+//!     let (_stop, listener) = stop_pair()?;
+//!     let mut left = 3;
+//!     let outcome = Sampler::new(&process, Settings::default())?.run(&listener, &mut |sample| {
+//!         println!("{:?} {}", sample.at, sample.memory.mebibytes());
+//!         left -= 1;
+//!         if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+//!     })?;
+//!     assert_eq!(outcome.samples, 3);
+//!     Ok(())
+//! }
 //! ```
 //!
 //! Read on in `sampler`; in `peak` for the greatest memory of a program that has ended.
