@@ -249,3 +249,38 @@ fn threads_come_back_to_any_instruction_in_place() {
 fn threads_come_back_to_any_instruction_inline() {
     threads_come_back_to_any_instruction(Engine::Inline);
 }
+
+/// Threads that sleep when a session ends are not touched: the next one finds them as the first did, whichever comes first.
+#[test]
+fn each_session_counts_what_sleeps_between_them() {
+    for engine in Engine::ALL {
+        let mut target = serving_by(&mut Command::new(
+            Program::load("c/two_on_request.c").build_first().path,
+        ));
+        let mut served = 0;
+        for words in [
+            ["here", "there", "there"],
+            ["here", "there", "here"],
+            ["there", "here", "there"],
+        ] {
+            let lineprof = attached(&target, engine);
+            for word in words {
+                target.say(word);
+                served += 1;
+                assert_eq!(target.hear(), format!("served {served}"));
+            }
+            lineprof.signal(Signal::SIGINT);
+            let finished = lineprof.finish();
+            assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+            let report = report(&finished);
+            assert_eq!(report.function("serve").calls, 3, "{engine:?}, {words:?}");
+            let inline = if engine == Engine::Inline {
+                report.tracing.sites
+            } else {
+                0
+            };
+            assert_eq!(report.tracing.inline, inline, "{engine:?}, {words:?}");
+        }
+        assert_eq!(target.finish().code(), 0, "{engine:?}");
+    }
+}

@@ -126,6 +126,8 @@ pub(crate) struct Header {
     pub(crate) accumulator: u64,
     /// Where a jump by a table leads.
     pub(crate) jump: u64,
+    /// Not 0 when the thread may go back to a copy once the session is over.
+    pub(crate) returned_to: u64,
     /// Never 0: what is tested instead of the gate where the agent is to look at each event.
     pub(crate) always: u64,
 }

@@ -156,6 +156,7 @@ impl Blocks {
             (offset_of!(Header, memory), memory),
             (offset_of!(Header, told), 0),
             (offset_of!(Header, gated), u64::from(gated)),
+            (offset_of!(Header, returned_to), 0),
             (offset_of!(Header, always), 1),
         ] {
             self.set_header(slot, field, value);

@@ -40,6 +40,13 @@ impl<K: Kernel> Core<K> {
             return Ok(());
         }
         self.leave_copy(tid, Leaving::ForGood)?;
+        self.give_gs_back(tid, space)
+    }
+
+    fn give_gs_back(&mut self, tid: Tid, space: SpaceId) -> Answer<()> {
+        if self.returns_to_copy(tid, space)? {
+            return Ok(());
+        }
         self.forget_block(tid, space)
     }
 
@@ -63,8 +70,9 @@ impl<K: Kernel> Core<K> {
         }
         for tid in stands.iter().chain(held) {
             gone_is_fine(self.leave_copy(*tid, Leaving::ForGood))?;
-            gone_is_fine(self.forget_block(*tid, space))?;
+            gone_is_fine(self.give_gs_back(*tid, space))?;
         }
+        self.note_sleepers(space)?;
         let blocks = self.spaces[space].inlined.blocks.as_ref();
         for (_, thread) in blocks.map(super::blocks::Blocks::in_use).unwrap_or_default() {
             let role = self

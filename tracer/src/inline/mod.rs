@@ -21,7 +21,7 @@
 //! | `slow` | the way to the agent and back |
 //! | `trail` | what the agent tells |
 //! | `blocks`, `space` | what a process has of all this |
-//! | `promote`, `sharing`, `threads`, `signals`, `leave` | when it comes, and how it goes |
+//! | `promote`, `sharing`, `threads`, `signals`, `leave`, `remains` | when it comes, how it goes, and what stays |
 //! | `../agent` | what the process runs itself, and the layout of the memory that is shared with it |
 
 mod blocks;
@@ -35,6 +35,7 @@ mod liveness;
 mod numbers;
 mod probes;
 mod promote;
+mod remains;
 mod routine;
 mod sharing;
 mod signals;

@@ -108,7 +108,8 @@ impl<K: Kernel> Core<K> {
         let base = self.kernel.registers(tid)?.gs_base();
         let thread = self.tracees.get(&tid).map(|tracee| tracee.id);
         let block = thread.and_then(|thread| self.block_of(thread, space));
-        Ok(base == 0 || block.is_some_and(|(_, at)| at.0 == base))
+        let is_free = base == 0 || block.is_some_and(|(_, at)| at.0 == base);
+        Ok(is_free || self.is_of_session_before(tid, base)?)
     }
 
     fn promote_held(

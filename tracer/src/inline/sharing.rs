@@ -32,6 +32,7 @@ impl<K: Kernel> Core<K> {
 
     /// Shared memory and, where it can be had, a gate.
     pub(super) fn set_up(&mut self, tid: Tid, space: SpaceId, process: Pid) -> Answer<()> {
+        self.take_remains_away(tid, space)?;
         let control = blocks::memory(CONTROL_SIZE)?;
         let mut recipient = self.recipient(tid, space);
         let shared = recipient.give(control.descriptor())?;

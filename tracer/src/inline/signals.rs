@@ -41,7 +41,9 @@ impl<K: Kernel> Core<K> {
         }
         let registers = self.kernel.registers(tid)?;
         // It has slept until now, and is about to fault (`threads`).
-        if registers.gs_base() == 0 && self.spaces[space].inlined.contains(registers.pc()) {
+        let thread = self.tracees.get(&tid).map(|t| t.id);
+        let lacks_block = thread.is_some_and(|thread| self.block_of(thread, space).is_none());
+        if lacks_block && self.spaces[space].inlined.contains(registers.pc()) {
             self.give_block(tid, space)?;
         }
         let is_brief = |inlined: &Inlined, pc| matches!(inlined.find(pc), Some((Place::Brief, _)));
@@ -206,10 +208,11 @@ impl<K: Kernel> Core<K> {
         if inlined.blocks.is_none() {
             return Ok(false);
         }
-        let registers = self.kernel.registers(tid)?;
-        let place = inlined.find(registers.pc());
-        let within = matches!(place, Some((Place::Within(_) | Place::Brief, _)));
-        Ok(within && registers.gs_base() == 0)
+        let pc = self.kernel.registers(tid)?.pc();
+        let within = matches!(inlined.find(pc), Some((Place::Within(_) | Place::Brief, _)));
+        let thread = self.tracees.get(&tid).map(|t| t.id);
+        let block = thread.and_then(|thread| self.block_of(thread, self.space_of(tid)));
+        Ok(within && block.is_none())
     }
 }
 

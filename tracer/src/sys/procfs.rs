@@ -277,6 +277,17 @@ pub(crate) fn pid_namespace(pid: Pid) -> Answer<PidNamespace> {
     })
 }
 
+/// Where a thread that sleeps in a system call stands: its stack pointer and pc; `None` for one that does not sleep.
+///
+/// Source: proc_pid_syscall(5).
+pub(crate) fn sleeps_at(pid: Pid, tid: Tid) -> Option<(RemoteAddr, RemoteAddr)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?;
+    let mut words = text.split_whitespace().rev();
+    let mut address = || u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok();
+    let (pc, sp) = (address()?, address()?);
+    Some((RemoteAddr(sp), RemoteAddr(pc)))
+}
+
 /// The parts of a process's memory.
 pub(crate) fn sizes(pid: Pid) -> Answer<Sizes> {
     with_status(pid.leader(), |status| Sizes {
