@@ -16,8 +16,8 @@ use nix::unistd::Pid;
 use std::path::Path;
 use std::process::Command;
 use support::{
-    Engine, Finished, Lineprof, Program, Report, Running, attached, engine_of, served, serving, serving_by,
-    tracers,
+    Engine, Finished, Lineprof, Program, Report, Running, attach, attached, attached_by, engine_of, served,
+    serving, serving_by, tracers,
 };
 
 fn on_request() -> Running {
@@ -108,6 +108,34 @@ fn c100_sigkill_of_the_engine_leaves_breakpoints_which_is_said_before_and_after(
             "{engine:?}: {end:?}"
         );
     }
+}
+
+/// Threads and children made afterwards, and handlers in the middle of lines, with nobody there to look after them.
+fn an_orphan_goes_on(optimised: usize) {
+    let binary = Program::load("c/orphan.c").build_all().swap_remove(optimised);
+    for _ in 0..3 {
+        let mut target = serving_by(Command::new(&binary.path).arg("2"));
+        let lineprof = attached_by(attach(&target, Engine::Inline).arg("--inline-only"));
+        served(&mut target);
+        kill(engine_of(&target), Signal::SIGKILL).expect("an engine that this test has started");
+        lineprof.finish();
+        assert_eq!(tracers(&target), [""; 0]);
+        for _ in 0..3 {
+            served(&mut target);
+        }
+        let finished = target.finish();
+        assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+    }
+}
+
+#[test]
+fn with_inline_only_a_process_outlives_the_engine() {
+    an_orphan_goes_on(0);
+}
+
+#[test]
+fn with_inline_only_an_optimised_process_outlives_the_engine() {
+    an_orphan_goes_on(1);
 }
 
 /// What this process may, one bit each.

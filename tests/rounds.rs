@@ -136,6 +136,10 @@ fn every_call_is_in_the_report(report: &Report, calls: &Calls, program: &Program
 }
 
 fn rounds(threads_hot: u32, engine: Engine) {
+    rounds_with(threads_hot, engine, &[]);
+}
+
+fn rounds_with(threads_hot: u32, engine: Engine, options: &[&str]) {
     let rounds = if std::env::var_os("LINEPROF_STRESS").is_some() {
         100
     } else {
@@ -152,6 +156,7 @@ fn rounds(threads_hot: u32, engine: Engine) {
                 .engine(engine)
                 .functions(&["serve", "counted"])
                 .options(["--format", "json"])
+                .options(options.iter().copied())
                 .options(["--pid".to_string(), target.pid().to_string()])
                 .command(),
         );
@@ -204,6 +209,16 @@ fn c094_c095_one_hot_thread_inline() {
 #[test]
 fn c094_c095_eight_hot_threads_inline() {
     rounds(8, Engine::Inline);
+}
+
+#[test]
+fn one_hot_thread_inline_only() {
+    rounds_with(1, Engine::Inline, &["--inline-only"]);
+}
+
+#[test]
+fn eight_hot_threads_inline_only() {
+    rounds_with(8, Engine::Inline, &["--inline-only"]);
 }
 
 #[test]

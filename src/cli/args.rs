@@ -96,6 +96,20 @@ pub(crate) struct Profile {
     pub(crate) exact: bool,
     #[command(flatten)]
     pub(crate) breaking: Breaking,
+    #[command(flatten)]
+    pub(crate) means: Means,
+    /// The program and its arguments
+    #[arg(
+        value_name = "PROGRAM",
+        required_unless_present = "pid",
+        trailing_var_arg = true
+    )]
+    pub(crate) program: Vec<OsString>,
+}
+
+/// By which means lines are heard of.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct Means {
     /// How the instruction under a breakpoint is run
     #[arg(long, value_enum, default_value_t = Engine::Auto)]
     pub(crate) engine: Engine,
@@ -105,13 +119,13 @@ pub(crate) struct Profile {
     /// Look at each event whether the kernel's word on memory was missed, and fail if it was: slow
     #[arg(long, conflicts_with = "gate")]
     pub(crate) verify_gate: bool,
-    /// The program and its arguments
+    /// Leave out what cannot run inline, so that the process outlives every process of lineprof's, killed or not
     #[arg(
-        value_name = "PROGRAM",
-        required_unless_present = "pid",
-        trailing_var_arg = true
+        long,
+        requires = "pid",
+        conflicts_with_all = ["children", "merge_children", "exact", "pending", "break_at", "break_inc"]
     )]
-    pub(crate) program: Vec<OsString>,
+    pub(crate) inline_only: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -62,7 +62,7 @@ pub(crate) fn heir(args: &Profile, path: Option<&OsStr>) -> Result<Heir, Failure
         }
         action => action.unwrap_or_default(),
     };
-    if is_set && args.engine == Engine::Inline {
+    if is_set && args.means.engine == Engine::Inline {
         return Err(Failure::new(
             "`--engine inline` cannot break on the line: a process that counts its lines itself tells of them late",
         )
@@ -117,7 +117,7 @@ pub(crate) fn trigger(args: &Profile) -> Trigger {
 
 /// Limits cost a stop a line, which nobody asked for.
 pub(crate) fn note_engine(args: &Profile) {
-    if trigger(args).is_set() && args.engine == Engine::Auto {
+    if trigger(args).is_set() && args.means.engine == Engine::Auto {
         eprintln!("lineprof: to break on the very line, each line is a breakpoint: the program runs slower");
     }
 }

@@ -92,6 +92,8 @@ pub(crate) fn explain(error: &profiler::Error, doing: Doing) -> Failure {
         profiler::Error::File(error) => file(error, doing),
         profiler::Error::Trace(error) => trace(error),
         profiler::Error::NoMatch(vain) => no_match(vain, error.to_string()),
+        profiler::Error::NothingInline(_) => Failure::new(error.to_string())
+            .hint("leave out --inline-only: such lines have breakpoints then, and live on as long as `lineprof engine` does"),
         profiler::Error::NotMapped { .. } => Failure::new(error.to_string())
             .hint("the program may have been replaced on disk, or run by another program (qemu, ld.so): start it anew"),
         profiler::Error::Gate { .. } => Failure::new(error.to_string())

@@ -10,6 +10,7 @@
 //! | `attach` | `lineprof --pid PID`, in two processes |
 //! | `sample` | `lineprof sample` |
 //! | `peaks`, `shelf` | `lineprof peak`, and `list`, `rm`, `clean`: the files that `lineprof sample` left in a folder |
+//! | `means` | engines and gates: what contradicts what |
 //! | `memit` | `lineprof memit` |
 //! | `program` | the program that a command line names, and its exit code |
 //! | `breaking` | what happens where memory crosses a limit |
@@ -34,6 +35,7 @@ mod functions;
 mod header;
 mod hint;
 mod kept;
+mod means;
 mod memit;
 mod notes;
 mod output;

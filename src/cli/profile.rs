@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use lineprof::metric::Reading;
 use lineprof::profile::{self, Metric, Report};
 use lineprof::profiler::{
-    self, Children, Engine, Gates, Observer, Pending, Pid, Pinning, Profiled, Progress, Settings, SignalMask,
-    StopHandle, Target, closure_called_at, function_at,
+    self, Children, Engine, Gates, Keeper, Observer, Pending, Pid, Pinning, Profiled, Progress, Settings,
+    SignalMask, StopHandle, Target, closure_called_at, function_at,
 };
 use lineprof::report::escape::Escaped;
 use lineprof::select::{By, Pattern, Selection};
@@ -27,6 +27,9 @@ use super::{attach, notes, program};
 /// Profiles; the program's exit code, or one of ours.
 pub(crate) fn run(args: &Profile) -> ExitCode {
     let output = args.writing.output.as_deref();
+    if let Err(failure) = args.means.check(args.metric) {
+        return failure.say();
+    }
     let heir = match breaking::heir(args, std::env::var_os("PATH").as_deref()) {
         Ok(heir) => heir,
         Err(failure) => return failure.say(),
@@ -169,18 +172,27 @@ fn settings(args: &Profile) -> Settings {
         } else {
             Reading::Counters
         },
-        engine: match args.engine {
+        engine: match args.means.engine {
             args::Engine::Auto => Engine::Auto,
             args::Engine::Displaced => Engine::Displaced,
             args::Engine::InPlace => Engine::InPlace,
             args::Engine::Inline => Engine::Inline,
         },
-        gates: match args.gate {
-            _ if args.verify_gate => Gates::Verified,
+        gates: match args.means.gate {
+            _ if args.means.verify_gate => Gates::Verified,
             args::Gate::Auto => Gates::Cheapest,
             args::Gate::Statm => Gates::Statm,
         },
-        pinning: Pinning::WhileHot,
+        keeper: if args.means.inline_only {
+            Keeper::Nobody
+        } else {
+            Keeper::Tracer
+        },
+        pinning: if args.means.inline_only {
+            Pinning::Never
+        } else {
+            Pinning::WhileHot
+        },
         pending: if args.pending {
             Pending::GoOn
         } else {

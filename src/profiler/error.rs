@@ -108,6 +108,9 @@ pub enum Error {
     /// A table cannot be written.
     #[error("cannot write the table")]
     Table(#[source] io::Error),
+    /// Nothing of what is selected may run inline, and nothing else was wanted.
+    #[error("nothing of it can run inline: {0}")]
+    NothingInline(lineprof_tracer::NotInline),
     /// No thread could be had.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),

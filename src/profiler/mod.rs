@@ -46,7 +46,7 @@ use std::path::PathBuf;
 pub use at::{closure_called_at, function_at};
 pub use builder::Profiler;
 pub use error::{Error, NoMatch};
-pub use lineprof_tracer::{Children, Engine, Gates, Pid, Pinning, Signal, SignalMask, StopHandle};
+pub use lineprof_tracer::{Children, Engine, Gates, Keeper, Pid, Pinning, Signal, SignalMask, StopHandle};
 pub use missed::Missed;
 pub use program::Program;
 pub use running::Running;
@@ -87,6 +87,9 @@ pub struct Settings {
     pub engine: Engine,
     /// How what runs inline hears that memory has changed.
     pub gates: Gates,
+    /// Who looks after what runs inline. With [`Keeper::Nobody`] what cannot run inline is refused, and so is what would
+    /// have to have breakpoints for another reason (metrics that the process cannot read, children).
+    pub keeper: Keeper,
     /// Whether hot threads may share the tracer's processor.
     pub pinning: Pinning,
     /// Whether processes that it makes, and programs that it becomes, are profiled too.

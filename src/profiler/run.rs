@@ -110,6 +110,7 @@ fn start(
             Metric::Rss | Metric::Pss | Metric::Uss => Gauge::Resident,
         },
         gates: settings.gates,
+        keeper: settings.keeper,
         pinning: settings.pinning,
         children: settings.children,
     };

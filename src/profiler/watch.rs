@@ -7,7 +7,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use lineprof_dwarf::FrameRule;
-use lineprof_tracer::{Arrived, Children, Hit, Session, SiteId, SiteRequest, Tid, TraceeId};
+use lineprof_tracer::{Arrived, Children, Hit, Keeper, Session, SiteId, SiteRequest, Tid, TraceeId};
 
 use super::images::{self, Images};
 use super::prepared::Prepared;
@@ -140,7 +140,37 @@ impl Watch {
             let tells = settings.children == Children::RunFree;
             watch.watch_libraries(session, bias, with_rules, tells, observer)?;
         }
+        if settings.keeper == Keeper::Nobody {
+            watch.copy_routines(session)?;
+        }
         Ok(watch)
+    }
+
+    /// Has all that can run inline do so at once; what cannot is refused, since it has no breakpoint.
+    ///
+    /// # Errors
+    /// Nothing is left.
+    fn copy_routines(&mut self, session: &mut Session) -> Result<(), Error> {
+        session.copy_routines()?;
+        let (mut first, left_out) = (None, session.not_inline());
+        let of_plan = self
+            .known
+            .0
+            .sites
+            .iter()
+            .filter(|what| matches!(what, Planted::Line(_)))
+            .count();
+        for (SiteId(id), reason) in &left_out {
+            let Some(Planted::Line(index)) = self.known.0.sites.get(*id as usize).copied() else {
+                continue;
+            };
+            first.get_or_insert(*reason);
+            refuse(&mut self.facts().prepared.planned, index, &reason.to_string());
+        }
+        match first {
+            Some(reason) if left_out.len() >= of_plan => Err(Error::NothingInline(reason)),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Watches a copy of a process, with the same sites.

@@ -160,6 +160,18 @@ impl Session {
         self.core.spaces[space].inlined.waiting.extend(routines);
     }
 
+    /// Copies the functions that were named, at once, with every thread stopped for it: where nobody is to look after them
+    /// ([`crate::Keeper::Nobody`]). [`Self::not_inline`] has those that would not do.
+    ///
+    /// # Errors
+    /// No thread could be stopped: the process is gone, or all its threads are.
+    pub fn copy_routines(&mut self) -> Result<()> {
+        let subject = Subject::Process(self.core.focus.process);
+        self.core
+            .copy_routines()
+            .map_err(|errno| Error::from_errno(Operation::SetUp, subject, errno))
+    }
+
     /// What threads have done without a stop, of the process that the last event is about, in the order in which each
     /// did it.
     pub fn take_passages(&mut self) -> Vec<Passage> {

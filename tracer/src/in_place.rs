@@ -52,6 +52,8 @@ pub(crate) enum Whom {
     Running,
     /// And those that sleep and block or ignore `SIGSEGV`: a fault would change that.
     AlsoWithoutFaults,
+    /// All.
+    All,
 }
 
 impl<K: Kernel> Core<K> {
@@ -139,7 +141,11 @@ impl<K: Kernel> Core<K> {
         while let Some((other, process)) = self.next_that_runs(last, tid) {
             last = other;
             let runs = self.kernel.activity(process, other) == Ok(Activity::Running);
-            let meant = runs || whom == Whom::AlsoWithoutFaults && self.takes_no_fault(other);
+            let meant = match whom {
+                Whom::Running => runs,
+                Whom::AlsoWithoutFaults => runs || self.takes_no_fault(other),
+                Whom::All => true,
+            };
             if self.may_wait_for_child(other) || !meant {
                 continue;
             }

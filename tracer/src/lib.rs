@@ -89,7 +89,7 @@ pub use identity::Identity;
 pub use ids::{Pid, SiteId, SpaceId, Tid, TraceeId};
 pub use inline::{BeginsLine, Conventions, NotInline, RoutineRequest, RoutineSite, SiteRole};
 pub use launch::{Launch, find_program};
-pub use options::{Children, Gates, Gauge, Options};
+pub use options::{Children, Gates, Gauge, Keeper, Options};
 pub use passage::{Arrived, Begun, Exits, Passage, Resumed, Standing, Step};
 pub use site::{Refused, SiteRequest};
 pub use sys::Signal;

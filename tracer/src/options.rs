@@ -14,6 +14,8 @@ pub struct Options {
     pub gauge: Gauge,
     /// How an inline engine hears that memory has changed.
     pub gates: Gates,
+    /// Who looks after what runs inline.
+    pub keeper: Keeper,
     /// Whether hot threads are bound to the tracer's processor.
     pub pinning: Pinning,
     /// What becomes of processes that the process makes.
@@ -28,6 +30,16 @@ pub enum Children {
     RunFree,
     /// They are traced like the first one, and what they become by exec: [`crate::Event::Began`].
     Followed,
+}
+
+/// Who looks after the code of an inline engine, which stays in the process whatever becomes of the tracer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keeper {
+    /// The tracer: it serves breakpoints, gives new threads what they need, keeps handlers out of the middle of an event.
+    #[default]
+    Tracer,
+    /// Nobody: all of that must go well also when the tracer has been killed. Routines for which it might not are left out.
+    Nobody,
 }
 
 /// How code in the process hears that its memory may have changed.

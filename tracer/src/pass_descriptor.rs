@@ -140,6 +140,17 @@ impl<K: Kernel> Recipient<'_, K> {
         self.call(libc::SYS_mmap, arguments).map(RemoteAddr)
     }
 
+    /// Maps memory at `at`, over what is there, that a child made by fork(2) has with zeros (`MADV_WIPEONFORK`, 4.14).
+    pub(crate) fn map_forgotten(&mut self, at: RemoteAddr, length: u64) -> Answer<()> {
+        let protection = u64::from((libc::PROT_READ | libc::PROT_WRITE).cast_unsigned());
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_POPULATE;
+        let flags = u64::from(flags.cast_unsigned());
+        self.call(libc::SYS_mmap, [at.0, length, protection, flags, u64::MAX, 0])?;
+        let advice = u64::from(libc::MADV_WIPEONFORK.cast_unsigned());
+        self.call(libc::SYS_madvise, [at.0, length, advice, 0, 0, 0])
+            .map(drop)
+    }
+
     /// Closes a descriptor that was given.
     pub(crate) fn close(&mut self, descriptor: RemoteDescriptor) -> Answer<()> {
         self.call(libc::SYS_close, [descriptor.argument(), 0, 0, 0, 0, 0])

@@ -22,7 +22,7 @@ use crate::error::{Error, Operation, Result, Subject};
 use crate::event::{Event, Hit};
 use crate::ids::{Pid, SiteId, SpaceId, Tid};
 use crate::inline::Leaving;
-use crate::options::{Children, Gates, Gauge, Options};
+use crate::options::{Children, Gates, Gauge, Keeper, Options};
 use crate::parked::Parked;
 use crate::recent::Recent;
 use crate::registry::Focus;
@@ -45,6 +45,7 @@ pub(crate) struct Core<K: Kernel> {
     pub(crate) children: Children,
     pub(crate) gauge: Gauge,
     pub(crate) gates: Gates,
+    pub(crate) keeper: Keeper,
     pub(crate) spaces: Spaces,
     /// What the last event is about, and the client's requests.
     pub(crate) focus: Focus,
@@ -95,7 +96,8 @@ impl<K: Kernel> Core<K> {
             children: options.children,
             gauge: options.gauge,
             gates: options.gates,
-            spaces: Spaces::new(options.engine),
+            keeper: options.keeper,
+            spaces: Spaces::new(options.engine, options.keeper),
             focus: Focus {
                 process,
                 space: SpaceId::FIRST,

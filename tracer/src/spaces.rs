@@ -10,6 +10,7 @@
 
 use crate::address_space::{AddressSpace, Engine};
 use crate::ids::SpaceId;
+use crate::options::Keeper;
 use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
 
@@ -20,6 +21,7 @@ const KEPT: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Spaces {
     engine: Engine,
+    keeper: Keeper,
     all: Vec<Lived>,
     /// Those that the last thread has left, the latest last.
     empty: VecDeque<SpaceId>,
@@ -33,9 +35,10 @@ struct Lived {
 
 impl Spaces {
     /// With the first, which nobody lives in yet.
-    pub(crate) fn new(engine: Engine) -> Self {
+    pub(crate) fn new(engine: Engine, keeper: Keeper) -> Self {
         let mut spaces = Self {
             engine,
+            keeper,
             all: Vec::new(),
             empty: VecDeque::new(),
         };
@@ -51,7 +54,7 @@ impl Spaces {
     }
 
     pub(crate) fn add_empty(&mut self) -> SpaceId {
-        self.add(AddressSpace::new(self.engine))
+        self.add(AddressSpace::new(self.engine, self.keeper))
     }
 
     /// A thread lives in it.
@@ -82,7 +85,7 @@ impl Spaces {
         {
             let lived = &mut self.all[id.index()];
             if lived.threads == 0 && id != SpaceId::FIRST {
-                lived.space = AddressSpace::new(self.engine);
+                lived.space = AddressSpace::new(self.engine, self.keeper);
             }
         }
     }
@@ -120,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_a_memory_held_is_kept_for_a_while() {
-        let mut spaces = Spaces::new(Engine::Displaced);
+        let mut spaces = Spaces::new(Engine::Displaced, Keeper::Tracer);
         let leave_one = |spaces: &mut Spaces| {
             let one = spaces.add_empty();
             spaces.enter(one);

@@ -9,6 +9,7 @@
 //!
 //! gs base ─┬─ 0x0000     the gate's page: `dirty` in its first word            one block a thread
 //!          ├─ HEADER     Header
+//!          ├─ IDENTITY   u64           whose the block is
 //!          ├─ RECORDS    Record × n    the frames of the thread, outermost first; the first is none
 //!          ├─ TRAIL      words         a ring: what the tracer has to be told
 //!          ├─ TOUCHED    bytes         routines that ran since the tracer was told, one each
@@ -23,8 +24,11 @@ pub(crate) const PAGE: u64 = 4096;
 pub(crate) const DIRTY: u64 = 0;
 /// Where the [`Header`] is.
 pub(crate) const HEADER: u64 = PAGE;
+/// A page that a child made by fork(2) has with zeros: the base of `fs` of the thread that the block is for. 0 as well
+/// where the tracer is relied on.
+pub(crate) const IDENTITY: u64 = 2 * PAGE;
 /// Where the records are.
-pub(crate) const RECORDS: u64 = 2 * PAGE;
+pub(crate) const RECORDS: u64 = 3 * PAGE;
 /// Room for records, in bytes.
 pub(crate) const RECORDS_SIZE: u64 = 16 << 20;
 /// Where the trail is.
@@ -81,6 +85,8 @@ pub(crate) struct Control {
     pub(crate) missed: u64,
     /// How many routines there are.
     pub(crate) routines: u64,
+    /// The signal by which the tracer hears of a full trail, and nobody when there is no tracer; 0 for a breakpoint.
+    pub(crate) signal: u64,
 }
 
 /// [`Control::gauge`]: resident memory.

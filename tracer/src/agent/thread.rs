@@ -176,13 +176,27 @@ impl Thread {
         unsafe { &mut *self.at::<u64>(FOLDED + u64::from(number) * 8) }
     }
 
+    fn is_full(self) -> bool {
+        let header = self.header();
+        // SAFETY: the tracer writes this number while the thread is stopped for its full trail.
+        header.written - unsafe { (&raw const header.taken).read_volatile() } >= TRAIL_SIZE / 8
+    }
+
     /// Writes a word to the trail; waits for the tracer where that is full.
     pub(crate) fn tell(self, word: u64) {
         let header = self.header();
-        // SAFETY: the tracer writes this number while the thread stands at the trap below.
-        while header.written - unsafe { (&raw const header.taken).read_volatile() } >= TRAIL_SIZE / 8 {
-            // SAFETY: `agent_trap` is two instructions in `main.rs` that change no register.
-            unsafe { asm!("call agent_trap") };
+        let signal = self.control().signal;
+        while self.is_full() {
+            if signal == 0 {
+                // SAFETY: `agent_trap` is two instructions in `main.rs` that change no register.
+                unsafe { asm!("call agent_trap") };
+                continue;
+            }
+            crate::memory::signal_to_self(signal);
+            if self.is_full() {
+                // No tracer any more: nobody is told.
+                header.taken = header.written;
+            }
         }
         let at = header.written * 8 % TRAIL_SIZE;
         if at.is_multiple_of(PAGE) && at != 0 && header.written * 8 < TRAIL_SIZE {

@@ -89,6 +89,11 @@ impl Borrowed {
         self.flags == Flags::Free && self.register.is_none_or(|(_, kept)| !kept)
     }
 
+    /// Whether the block keeps any of it.
+    pub(super) fn spills(&self) -> bool {
+        self.flags == Flags::Spilled || self.register.is_some_and(|(_, kept)| kept)
+    }
+
     pub(super) fn keep(&self, code: &mut Assembler) {
         self.keep_register(code);
         self.keep_flags(code);

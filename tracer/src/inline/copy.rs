@@ -11,6 +11,7 @@
 mod calls;
 mod events;
 
+use super::borrowed::{Borrowed, Needs};
 use super::doors::{self, Door, Doors, Past};
 use super::jumps::{Tables, borrowed_at};
 use super::liveness::Liveness;
@@ -24,8 +25,8 @@ use crate::agent::layout::Descriptor;
 use crate::arch::{Assembler, Label, distance};
 use crate::code::{CodeOffset, Flow};
 use crate::ids::SiteId;
-use crate::options::Gates;
-use std::collections::HashMap;
+use crate::options::{Gates, Keeper};
+use std::collections::{BTreeSet, HashMap};
 
 /// More code than so much for each byte of a routine, and it is not copied.
 const MOST_GROWTH: usize = 400;
@@ -60,6 +61,8 @@ enum Work {
     Transition(RemoteAddr, State),
     /// A call's return, in whatever state.
     Return(RemoteAddr),
+    /// A door, where it is asked whose block this is.
+    Admit(RemoteAddr),
     /// The frame ends by a jump, which goes to where the instruction leads.
     Leave(RemoteAddr, State),
 }
@@ -77,6 +80,7 @@ pub(super) struct Generator<'n> {
     common: Label,
     /// What is tested before an event.
     gate: u64,
+    keeper: Keeper,
     /// By offset in the code.
     places: Vec<(usize, PlaceOf, State)>,
     labels: HashMap<Work, Label>,
@@ -125,7 +129,7 @@ pub(crate) struct Written {
 pub(crate) fn write(
     start: RemoteAddr,
     agent: &[u8],
-    gates: Gates,
+    (gates, keeper): (Gates, Keeper),
     routines: &[Facts],
     numbers: &mut Numbers,
 ) -> Option<Written> {
@@ -140,6 +144,7 @@ pub(crate) fn write(
         numbers,
         common,
         gate: probes::gate(gates),
+        keeper,
         places: Vec::new(),
         labels: HashMap::new(),
         work: Vec::new(),
@@ -239,6 +244,9 @@ impl Generator<'_> {
 
     fn write_routine(&mut self, facts: &Facts) -> Result<InLabels, NotInline> {
         let routine = &facts.routine;
+        if self.keeper == Keeper::Nobody && facts.doors.doors.values().any(|door| *door == Door::Stop) {
+            return Err(NotInline::NeedsTracer);
+        }
         for (behind, states) in &facts.through.calls {
             for state in states {
                 let point = self.numbers.call_points.len() as u32;
@@ -250,17 +258,14 @@ impl Generator<'_> {
             }
         }
         let mut ins: InLabels = (Vec::new(), Vec::new(), Vec::new());
-        ins.0.push((
-            routine.entry,
-            self.want(Work::Transition(routine.entry, State::Entered)),
-        ));
-        for pad in &routine.request.landing_pads {
-            ins.0.push((*pad, self.way_to(routine, *pad, State::Astray)));
-        }
-        for at in &routine.returns {
-            if !routine.request.landing_pads.contains(at) {
-                ins.0.push((*at, self.want(Work::Return(*at))));
-            }
+        let pads = routine.request.landing_pads.iter();
+        let doors: BTreeSet<RemoteAddr> = routine.returns.iter().chain(pads).copied().collect();
+        for at in doors.into_iter().chain([routine.entry]) {
+            let work = match self.keeper {
+                Keeper::Tracer => self.behind_door(routine, at),
+                Keeper::Nobody => Work::Admit(at),
+            };
+            ins.0.push((at, self.want(work)));
         }
         for (at, door) in &facts.doors.doors {
             if *door == Door::Guarded {
@@ -281,6 +286,38 @@ impl Generator<'_> {
         self.write_stubs();
         tables.write(&mut self.code, routine);
         Ok(ins)
+    }
+
+    /// What a door leads to.
+    fn behind_door(&self, routine: &Routine, at: RemoteAddr) -> Work {
+        if at == routine.entry {
+            Work::Transition(at, State::Entered)
+        } else if routine.request.landing_pads.contains(&at) {
+            self.towards(routine, at, State::Astray)
+        } else {
+            Work::Return(at)
+        }
+    }
+
+    /// A door: threads that have no block of their own go on in the original.
+    fn admit(&mut self, facts: &Facts, at: RemoteAddr) -> Result<Work, NotInline> {
+        let borrowed = Borrowed::among(facts.liveness.at(at), Needs::Both);
+        if !borrowed.is_free() {
+            return Err(NotInline::NeedsTracer);
+        }
+        self.place(Place::Brief, State::Astray);
+        let elsewhere = self.want(Work::Node(at, State::Unwatched));
+        probes::admit(&mut self.code, borrowed.register(), elsewhere);
+        Ok(self.behind_door(&facts.routine, at))
+    }
+
+    /// What an event, a call or a return may borrow. The block's words are one event's: without a tracer a handler may run
+    /// in the middle of it.
+    fn lend(&self, borrowed: Borrowed) -> Result<Borrowed, NotInline> {
+        match self.keeper {
+            Keeper::Nobody if borrowed.spills() => Err(NotInline::NeedsTracer),
+            Keeper::Nobody | Keeper::Tracer => Ok(borrowed),
+        }
     }
 
     fn run(&mut self, facts: &Facts, tables: &mut Tables) -> Result<(), NotInline> {
@@ -313,6 +350,7 @@ impl Generator<'_> {
                     Work::Node(at, state) => self.node(facts, tables, at, state)?,
                     Work::Transition(at, state) => Some(self.transition(facts, at, state)?),
                     Work::Return(at) => Some(self.came_back(facts, at)?),
+                    Work::Admit(at) => Some(self.admit(facts, at)?),
                     Work::Leave(at, state) => {
                         self.leave(facts, at, state)?;
                         None
@@ -335,7 +373,7 @@ impl Generator<'_> {
     }
 
     fn towards(&self, routine: &Routine, at: RemoteAddr, state: State) -> Work {
-        if routine.sites.contains_key(&at) {
+        if state != State::Unwatched && routine.sites.contains_key(&at) {
             Work::Transition(at, state)
         } else {
             Work::Node(at, state)
@@ -378,8 +416,9 @@ impl Generator<'_> {
     ) -> Result<Option<Work>, NotInline> {
         let routine = &facts.routine;
         self.place(Place::At(at), state);
-        let Some(instruction) = routine.instructions.get(&at) else {
-            // Behind the last instruction: whatever is there.
+        let original = state == State::Unwatched && !facts.doors.is_covered(at);
+        let Some(instruction) = routine.instructions.get(&at).filter(|_| !original) else {
+            // Behind the last instruction whatever is there, too.
             self.code.jump_to(at).or(Err(NotInline::OutOfReach))?;
             return Ok(None);
         };
@@ -407,7 +446,7 @@ impl Generator<'_> {
                 if routine.contains(to) {
                     let label = self.way_to(routine, to, state);
                     self.code.jump_if_code(condition, label);
-                } else if state == State::Astray {
+                } else if matches!(state, State::Astray | State::Unwatched) {
                     self.code
                         .jump_if_to(condition, to)
                         .or(Err(NotInline::OutOfReach))?;
@@ -421,7 +460,7 @@ impl Generator<'_> {
                 self.call(facts, at, state)?;
                 Ok(None)
             }
-            Flow::IndirectJump if state == State::Astray => {
+            Flow::IndirectJump if matches!(state, State::Astray | State::Unwatched) => {
                 self.moved(&instruction.bytes, instruction.displacement, at)?;
                 Ok(None)
             }
@@ -434,6 +473,9 @@ impl Generator<'_> {
                     return Ok(Some(leaves));
                 }
                 let borrowed = borrowed_at(&facts.liveness, instruction);
+                if self.keeper == Keeper::Nobody && !borrowed.is_free() {
+                    return Err(NotInline::NeedsTracer);
+                }
                 let outside = self.want(leaves);
                 let unknown = self.want(Work::Node(at, State::Astray));
                 self.place(Place::Brief, state);

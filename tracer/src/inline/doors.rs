@@ -50,6 +50,14 @@ pub(crate) struct Doors {
     pub(crate) kept: BTreeSet<RemoteAddr>,
 }
 
+impl Doors {
+    /// Whether the instruction at `at` begins where a long jump lies.
+    pub(crate) fn is_covered(&self, at: RemoteAddr) -> bool {
+        let nearest = self.doors.range(..=at).next_back();
+        nearest.is_some_and(|(door, what)| matches!(what, Door::Long | Door::Guarded) && at < door.plus(LONG))
+    }
+}
+
 /// Plans the doors of `routine`.
 pub(crate) fn plan(routine: &Routine, past: Past) -> Doors {
     let mut wanted: BTreeSet<RemoteAddr> = routine.returns.clone();

@@ -22,8 +22,10 @@
 //! | `trail` | what the agent tells |
 //! | `blocks`, `space` | what a process has of all this |
 //! | `promote`, `sharing`, `threads`, `signals`, `leave`, `remains` | when it comes, how it goes, and what stays |
+//! | `alone` | what is different where nobody looks after it |
 //! | `../agent` | what the process runs itself, and the layout of the memory that is shared with it |
 
+mod alone;
 mod blocks;
 mod borrowed;
 mod copy;

@@ -12,7 +12,7 @@
 //! Flags and the register are nobody's where these run, or were kept before. A thread that is interrupted between two of them is let
 //! run to their end before anything else happens to it (`signals`).
 
-use crate::agent::layout::{COUNTERS, DIRTY, HEADER, Header, Record, TOUCHED};
+use crate::agent::layout::{COUNTERS, DIRTY, HEADER, Header, IDENTITY, Record, TOUCHED};
 use crate::arch::{Assembler, Condition, Free, Label};
 use crate::options::Gates;
 use std::mem::offset_of;
@@ -63,6 +63,13 @@ fn count(code: &mut Assembler, counter: u32) {
 fn look_at_gate(code: &mut Assembler, ways: Ways) {
     code.test_byte(ways.gate);
     code.jump_if(Condition::NotEqual, ways.slow);
+}
+
+/// Goes `elsewhere` where the block is not the running thread's.
+pub(super) fn admit(code: &mut Assembler, free: Free, elsewhere: Label) {
+    code.load_thread(free);
+    code.compare(free, IDENTITY);
+    code.jump_if(Condition::NotEqual, elsewhere);
 }
 
 pub(super) fn step(code: &mut Assembler, ways: Ways, counter: u32) {

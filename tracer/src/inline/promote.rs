@@ -21,7 +21,7 @@ use crate::agent::{self};
 use crate::arch::{BREAKPOINT, distance};
 use crate::ids::{SiteId, SpaceId, Tid};
 use crate::in_place::Whom;
-use crate::options::Gauge;
+use crate::options::{Gauge, Keeper};
 use crate::scratch;
 use crate::session::Core;
 use crate::site::{SiteTable, Way};
@@ -78,6 +78,19 @@ impl<K: Kernel> Core<K> {
             core.take_queued_traps(tid, held)?;
             core.promote_held(tid, space, waiting, loaded, held)
         })
+    }
+
+    /// Copies routines whose tables are filled in, with every other thread in `held`.
+    ///
+    /// *State*: calls can be run in `tid`.
+    pub(super) fn promote_whole(
+        &mut self,
+        tid: Tid,
+        space: SpaceId,
+        waiting: Vec<RoutineRequest>,
+        held: &[Tid],
+    ) -> Answer<()> {
+        self.promote_held(tid, space, waiting, Loaded::Whole, held)
     }
 
     /// Lets threads that have met a breakpoint, and not told of it yet, tell: their pc is one byte late (`detach`), and is
@@ -140,6 +153,8 @@ impl<K: Kernel> Core<K> {
                 Err(reason) => self.spaces[space].inlined.refused.push((request, reason)),
             }
         }
+        let threads: Vec<Tid> = std::iter::once(tid).chain(held.iter().copied()).collect();
+        let routines = self.without_returns(&threads, space, routines)?;
         if routines.is_empty() {
             return Ok(());
         }
@@ -156,7 +171,6 @@ impl<K: Kernel> Core<K> {
                 }
             }
         }
-        let threads: Vec<Tid> = std::iter::once(tid).chain(held.iter().copied()).collect();
         let New { patches, lifted } = self.write_copies(tid, space, routines)?;
         self.step_out(&threads, space, patches.clone())?;
         for patch in &self.spaces[space].inlined.patches[patches] {
@@ -218,8 +232,14 @@ impl<K: Kernel> Core<K> {
             .copied()
             .unwrap_or(start);
         let mut trial = numbers.clone();
-        let length = copy::write(guess, agent::IMAGE, self.gates, &routines, &mut trial)
-            .map_or(0, |w| w.bytes.len() as u64);
+        let length = copy::write(
+            guess,
+            agent::IMAGE,
+            (self.gates, self.keeper),
+            &routines,
+            &mut trial,
+        )
+        .map_or(0, |w| w.bytes.len() as u64);
         let size = (length + PAGE).next_multiple_of(PAGE);
         for place in scratch::places(&mappings, code, size) {
             let mapped = crate::address_space::map_executable(
@@ -232,8 +252,14 @@ impl<K: Kernel> Core<K> {
             );
             match mapped {
                 Ok(at) => {
-                    written =
-                        copy::write(at, agent::IMAGE, self.gates, &routines, &mut numbers).map(|w| (at, w));
+                    written = copy::write(
+                        at,
+                        agent::IMAGE,
+                        (self.gates, self.keeper),
+                        &routines,
+                        &mut numbers,
+                    )
+                    .map(|w| (at, w));
                     break;
                 }
                 Err(Errno::ESRCH) => return Err(Errno::ESRCH),
@@ -273,6 +299,7 @@ impl<K: Kernel> Core<K> {
             guarded.extend(of_it.filter_map(|(at, _)| Some((*at, *ins.doors.get(at)?))));
         }
         let landings = self.write_landings(tid, space, &guarded)?;
+        let keeper = self.keeper;
         let space = &mut self.spaces[space];
         let inlined = &mut space.inlined;
         let mut new = New {
@@ -281,6 +308,17 @@ impl<K: Kernel> Core<K> {
         };
         for (facts, ins) in routines.into_iter().zip(written.routines) {
             let routine = facts.routine;
+            let stops = |(at, door): (&RemoteAddr, &Door)| match door {
+                Door::Stop => true,
+                Door::Guarded => !landings.contains_key(at),
+                Door::Long | Door::Island(_) => false,
+            };
+            let ins = match ins {
+                Ok(_) if keeper == Keeper::Nobody && facts.doors.doors.iter().any(stops) => {
+                    Err(NotInline::NeedsTracer)
+                }
+                ins => ins,
+            };
             match ins {
                 Ok(ins) => {
                     plant_doors(inlined, &mut space.sites, &routine, &facts.doors, &ins, &landings)?;
@@ -417,10 +455,9 @@ fn plant_doors(
         inlined.stops.entry(*at).or_insert(*to);
     }
     for (at, site) in &routine.sites {
-        let way = if covered(*at) {
-            Inline::Covered
-        } else {
-            Inline::Armed
+        let way = match inlined.keeper {
+            Keeper::Tracer if !covered(*at) => Inline::Armed,
+            Keeper::Tracer | Keeper::Nobody => Inline::Covered,
         };
         inlined.sites.insert(site.site, way);
         sites.all_mut()[site.site.index()].way = Way::Inline;

@@ -31,17 +31,24 @@ fn is_ours(mapping: &Mapping) -> bool {
     path.starts_with("/memfd:lineprof") || path.contains("bpf-map")
 }
 
+/// Whether it may be the page that tells whose a block is.
+fn may_be_identity(mapping: &Mapping) -> bool {
+    mapping.range.end.0 - mapping.range.start.0 == PAGE && mapping.inode == 0 && !mapping.shared
+}
+
 /// The mappings of sessions before, put together where they touch; a gate's page alone may be the program's own.
 fn of_sessions_before(mappings: &[Mapping]) -> Vec<RemoteRange> {
     let touching = |one: &&Mapping, next: &&Mapping| one.range.end == next.range.start;
-    let ours: Vec<&Mapping> = mappings.iter().filter(|mapping| is_ours(mapping)).collect();
-    let together = ours.chunk_by(touching).filter_map(|parts| {
-        let blocks = parts
-            .iter()
-            .any(|part| part.path.to_string_lossy().contains("memfd"));
+    let near = |mapping: &&Mapping| is_ours(mapping) || may_be_identity(mapping);
+    let near: Vec<&Mapping> = mappings.iter().filter(near).collect();
+    let together = near.chunk_by(touching).filter_map(|parts| {
+        let is_block = |part: &&Mapping| part.path.to_string_lossy().contains("memfd:lineprof");
+        let blocks = parts.iter().any(is_block);
+        let mut ours = parts.iter().filter(|part| is_ours(part));
+        let first = ours.next()?;
         let range = RemoteRange {
-            start: parts.first()?.range.start,
-            end: parts.last()?.range.end,
+            start: first.range.start,
+            end: ours.next_back().unwrap_or(first).range.end,
         };
         blocks.then_some(range)
     });
@@ -188,11 +195,23 @@ mod tests {
             mapping(0xA000, 0xB000, gate),
             mapping(0xC000, 0xD000, "/memfd:another (deleted)"),
         ];
+        let page = |start| Mapping {
+            shared: false,
+            inode: 0,
+            ..mapping(start, start + PAGE, "")
+        };
+        let with_identity = [
+            mapping(0x1000, 0x3000, block),
+            page(0x3000),
+            mapping(0x4000, 0x9000, block),
+            page(0x9000),
+        ];
         let found = of_sessions_before(&mappings);
         let range = RemoteRange {
             start: RemoteAddr(0x1000),
             end: RemoteAddr(0x9000),
         };
+        assert_eq!(of_sessions_before(&with_identity), [range]);
         assert_eq!(found, [range], "a map alone may be the program's own");
     }
 }

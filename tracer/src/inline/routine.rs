@@ -75,6 +75,9 @@ pub enum SiteRole {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum NotInline {
+    /// Something in it needs the tracer, which is not to be relied on ([`crate::Keeper::Nobody`]).
+    #[error("it would not outlive lineprof")]
+    NeedsTracer,
     /// Its bytes cannot all be decoded.
     #[error("its code cannot be read as instructions to the end")]
     Undecodable,

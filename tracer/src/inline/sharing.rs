@@ -5,9 +5,9 @@
 use super::blocks::{self, Blocks, Slot};
 use super::space::Gate;
 use crate::address_space::AddressSpace;
-use crate::agent::layout::{CONTROL_SIZE, Control, PAGE};
+use crate::agent::layout::{CONTROL_SIZE, Control, IDENTITY, PAGE};
 use crate::ids::{Pid, SpaceId, Tid};
-use crate::options::Gates;
+use crate::options::{Gates, Keeper};
 use crate::pass_descriptor::Recipient;
 use crate::session::Core;
 use crate::sys::rss_gate::RssGate;
@@ -32,6 +32,7 @@ impl<K: Kernel> Core<K> {
 
     /// Shared memory and, where it can be had, a gate.
     pub(super) fn set_up(&mut self, tid: Tid, space: SpaceId, process: Pid) -> Answer<()> {
+        let signal = self.signal_of_trail(tid)?;
         self.take_remains_away(tid, space)?;
         let control = blocks::memory(CONTROL_SIZE)?;
         let mut recipient = self.recipient(tid, space);
@@ -40,6 +41,7 @@ impl<K: Kernel> Core<K> {
         let blocks = Blocks::new(control, base);
         blocks.set_control(offset_of!(Control, gauge), self.gauge.number());
         blocks.set_control(offset_of!(Control, statm), u64::MAX);
+        blocks.set_control(offset_of!(Control, signal), signal);
         let gate = match self.gates {
             Gates::Statm => None,
             Gates::Cheapest | Gates::Verified => match RssGate::open(GATED) {
@@ -97,6 +99,11 @@ impl<K: Kernel> Core<K> {
         let shared = recipient.give(memory.descriptor())?;
         let at = recipient.map_anywhere(shared, bytes)?;
         let slots = blocks.add(memory, at);
+        if inlined.keeper == Keeper::Nobody {
+            for slot in slots.clone() {
+                recipient.map_forgotten(blocks.address(Slot(slot)).plus(IDENTITY), PAGE)?;
+            }
+        }
         if let Some(gate) = &inlined.gate
             && slots.start < gate.slots
         {

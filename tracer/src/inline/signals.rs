@@ -16,6 +16,7 @@ use crate::addr::RemoteAddr;
 use crate::agent::layout::{HEADER, Header, RESUMED_AT_SITE, STACK, STACK_SIZE};
 use crate::decode::{Stop, decode};
 use crate::ids::{SpaceId, Tid};
+use crate::options::Keeper;
 use crate::session::Core;
 use crate::sys::{Answer, Go, Kernel, Signal};
 use nix::errno::Errno;
@@ -36,7 +37,11 @@ impl<K: Kernel> Core<K> {
     /// *State*: the thread is in a signal-delivery-stop, whose signal is the same afterwards, or in another stop.
     pub(crate) fn leave_copy(&mut self, tid: Tid, leaving: Leaving) -> Answer<()> {
         let space = self.space_of(tid);
-        if self.spaces[space].inlined.blocks.is_none() {
+        let inlined = &self.spaces[space].inlined;
+        // To have it run a little further takes a trap of the processor's, which must not be left to it by a tracer that is
+        // killed: so a handler begins where its thread happens to be (`alone`).
+        let stays = leaving == Leaving::ForHandler && inlined.keeper == Keeper::Nobody;
+        if inlined.blocks.is_none() || stays {
             return Ok(());
         }
         let registers = self.kernel.registers(tid)?;
@@ -73,9 +78,11 @@ impl<K: Kernel> Core<K> {
 
     /// Where the event ends that a thread with this pc is in.
     fn event_end(&mut self, tid: Tid, space: SpaceId, pc: RemoteAddr) -> Answer<Option<RemoteAddr>> {
-        let inlined = &self.spaces[space].inlined;
-        if let Some((Place::Within(end), _)) = inlined.find(pc) {
-            return Ok(Some(end));
+        match self.spaces[space].inlined.find(pc) {
+            Some((Place::Within(end), _)) => return Ok(Some(end)),
+            // A handler that came while the agent ran has one of its own.
+            Some((Place::At(_) | Place::Pushed(_) | Place::Brief, _)) => return Ok(None),
+            None => {}
         }
         let Some(block) = self.tracees.get(&tid).and_then(|t| self.block_of(t.id, space)) else {
             return Ok(None);
@@ -121,7 +128,7 @@ impl<K: Kernel> Core<K> {
             State::Passed(site) => routine
                 .and_then(|routine| routine.sites.get(&at))
                 .is_some_and(|here| here.site == site),
-            State::Entered | State::Astray => false,
+            State::Entered | State::Astray | State::Unwatched => false,
         };
         match leaving {
             Leaving::ForGood => {}

@@ -11,6 +11,7 @@ use crate::addr::{RemoteAddr, RemoteRange};
 use crate::agent;
 use crate::agent::layout::{Control, PAGE};
 use crate::ids::{SiteId, Tid};
+use crate::options::Keeper;
 use crate::passage::Passage;
 use crate::sys::rss_gate::RssGate;
 use crate::sys::{Answer, Kernel};
@@ -36,6 +37,8 @@ pub(crate) struct Region {
 /// All of it.
 #[derive(Debug, Default)]
 pub(crate) struct Inlined {
+    /// Who looks after all of it.
+    pub(crate) keeper: Keeper,
     /// Routines that are still to be copied.
     pub(crate) waiting: Vec<RoutineRequest>,
     /// Those of them that may jump by tables which are not filled in yet.

@@ -9,7 +9,6 @@ use crate::addr::RemoteAddr;
 use crate::agent::layout::{Control, Header, PAGE};
 use crate::ids::{Pid, SpaceId, Tid, TraceeId};
 use crate::in_place::Whom;
-use crate::options::Gauge;
 use crate::passage::Passage;
 use crate::session::Core;
 use crate::sys::{Answer, Kernel, procfs};
@@ -53,11 +52,11 @@ impl<K: Kernel> Core<K> {
         for page in &pages {
             touch(&mut self.kernel, tid, address.plus(*page))?;
         }
-        if self.gauge == Gauge::Resident {
-            // The gate's own page was there before.
-            let after = procfs::sizes(process)?.resident().unwrap_or(0);
-            inlined.take_over(after.saturating_sub(sizes.resident().unwrap_or(0)) / PAGE);
-        }
+        // The gate's own page was there before.
+        let after = procfs::sizes(process)?;
+        let grown = self.gauge.of(&after).zip(self.gauge.of(&sizes));
+        inlined.take_over(grown.map_or(0, |(after, before)| after.saturating_sub(before)) / PAGE);
+        self.write_identity(tid, address)?;
         let mut registers = self.kernel.registers(tid)?;
         registers.set_gs_base(address.0);
         self.kernel.set_registers(tid, &registers)?;

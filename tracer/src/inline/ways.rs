@@ -18,11 +18,16 @@ pub(crate) enum State {
     Passed(SiteId),
     /// Not known.
     Astray,
+    /// Of no concern: the block is another thread's. It is on its way back to the original.
+    Unwatched,
 }
 
 impl State {
     /// The state behind a site.
     pub(super) fn behind(self, routine: &Routine, at: RemoteAddr) -> Self {
+        if self == Self::Unwatched {
+            return self;
+        }
         match routine.sites.get(&at) {
             Some(site) if site.line == BeginsLine::Yes => Self::Passed(site.site),
             Some(_) | None => self,
@@ -33,7 +38,7 @@ impl State {
     pub(super) fn passed(self) -> Option<SiteId> {
         match self {
             Self::Passed(site) => Some(site),
-            Self::Entered | Self::Astray => None,
+            Self::Entered | Self::Astray | Self::Unwatched => None,
         }
     }
 }

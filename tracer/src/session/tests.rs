@@ -53,6 +53,7 @@ fn attached_with(scene: Scene, engine: Engine, children: Children) -> Core<Scene
         engine,
         gauge: Gauge::Resident,
         gates: Gates::Cheapest,
+        keeper: crate::Keeper::Tracer,
         pinning: Pinning::Never,
         children,
     };
@@ -403,6 +404,7 @@ fn the_end_is_told_when_the_leader_ended_before_the_session_began() {
         engine: Engine::InPlace,
         gauge: Gauge::Resident,
         gates: Gates::Cheapest,
+        keeper: crate::Keeper::Tracer,
         pinning: Pinning::Never,
         children: Children::RunFree,
     };

@@ -185,6 +185,7 @@ pub(crate) fn options(engine: Engine) -> Options {
         engine,
         gauge: Gauge::Resident,
         gates: Gates::Cheapest,
+        keeper: lineprof_tracer::Keeper::Tracer,
         pinning: Pinning::WhileHot,
         children: Children::RunFree,
     }

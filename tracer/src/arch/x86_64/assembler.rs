@@ -217,6 +217,23 @@ impl Assembler {
         );
     }
 
+    /// `mov %fs:0, %register`: the thread's own number, by which compilers' code finds what is the thread's (ELF Handling
+    /// For Thread-Local Storage, 3.4.6)
+    pub(crate) fn load_thread(&mut self, register: Free) {
+        let number = register.number();
+        self.raw(&[
+            0x64,
+            0x48 | (number >> 3) << 2,
+            0x8B,
+            0x04 | (number & 7) << 3,
+            0x25,
+            0,
+            0,
+            0,
+            0,
+        ]);
+    }
+
     /// `mov %register, %gs:at`
     pub(crate) fn store(&mut self, register: Free, at: u64) {
         self.gs(

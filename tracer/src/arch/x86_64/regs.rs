@@ -51,6 +51,11 @@ impl Registers {
         self.0.gs_base
     }
 
+    /// The base of what is addressed by `fs`: the thread's own memory.
+    pub(crate) fn fs_base(&self) -> u64 {
+        self.0.fs_base
+    }
+
     pub(crate) fn set_gs_base(&mut self, base: u64) {
         self.0.gs_base = base;
     }
@@ -106,6 +111,29 @@ impl Registers {
             _ => false,
         };
         Some((before, if for_ever { Limit::None } else { Limit::Some }))
+    }
+
+    /// The registers before the system call that the kernel is about to run again by itself, as it would set them.
+    ///
+    /// Source: `arch_do_signal_or_restart` (arch/x86/kernel/signal.c); the numbers are those of <linux/errno.h>.
+    pub(crate) fn before_restarted_call(&self) -> Option<Self> {
+        const ERESTARTSYS: i64 = 512;
+        const ERESTARTNOINTR: i64 = 513;
+        const ERESTARTNOHAND: i64 = 514;
+        const ERESTART_RESTARTBLOCK: i64 = 516;
+        if self.0.orig_rax.cast_signed() < 0 {
+            return None;
+        }
+        let number = match -self.syscall_result() {
+            ERESTARTSYS | ERESTARTNOINTR | ERESTARTNOHAND => self.0.orig_rax,
+            ERESTART_RESTARTBLOCK => libc::SYS_restart_syscall.cast_unsigned(),
+            _ => return None,
+        };
+        let mut before = *self;
+        before.0.rip = self.0.rip.wrapping_sub(SYSCALL_INSTRUCTION.len() as u64);
+        before.0.rax = number;
+        before.0.orig_rax = u64::MAX;
+        Some(before)
     }
 
     /// What the system call just left in the result register: a value, or minus an errno.

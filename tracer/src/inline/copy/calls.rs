@@ -20,7 +20,7 @@ impl Generator<'_> {
             let moved = facts.through.moved_at(at, state);
             self.numbers.call_points[point as usize].moved = moved;
             self.place(Place::Brief, state);
-            let borrowed = Borrowed::among(facts.liveness.at(at), Needs::Register);
+            let borrowed = self.lend(Borrowed::among(facts.liveness.at(at), Needs::Register))?;
             borrowed.keep(&mut self.code);
             probes::call(&mut self.code, point, borrowed.register());
             borrowed.give_back(&mut self.code);
@@ -70,7 +70,7 @@ impl Generator<'_> {
             return Ok(astray);
         }
         self.place(Place::Brief, State::Astray);
-        let borrowed = Borrowed::among(facts.liveness.at(at), Needs::Both);
+        let borrowed = self.lend(Borrowed::among(facts.liveness.at(at), Needs::Both))?;
         let (free, elsewhere) = (borrowed.register(), self.code.label());
         borrowed.keep(&mut self.code);
         probes::came_back(&mut self.code, free, elsewhere);

@@ -45,7 +45,7 @@ impl Generator<'_> {
             (_, SiteRole::Entry | SiteRole::Middle | SiteRole::MayExit) => STEP,
         };
         if state == State::Astray {
-            self.whole(live, kind, site.site);
+            self.whole(live, kind, site.site)?;
             return Ok(work);
         }
         let moved = facts.through.moved_before(at, state);
@@ -58,7 +58,7 @@ impl Generator<'_> {
             _ => Needs::Flags,
         };
         let event = self.begin(
-            Borrowed::among(live, needs),
+            self.lend(Borrowed::among(live, needs))?,
             kind,
             counter,
             site.site,
@@ -93,7 +93,7 @@ impl Generator<'_> {
             flags: 0,
         };
         let event = self.begin(
-            Borrowed::among(live, Needs::Both),
+            self.lend(Borrowed::among(live, Needs::Both))?,
             LEAVE,
             counter,
             site.site,
@@ -159,8 +159,8 @@ impl Generator<'_> {
     }
 
     /// An arrival from nowhere, which is the agent's alone.
-    fn whole(&mut self, live: Live, kind: u32, site: SiteId) {
-        let borrowed = Borrowed::among(live, Needs::Flags);
+    fn whole(&mut self, live: Live, kind: u32, site: SiteId) -> Result<(), NotInline> {
+        let borrowed = self.lend(Borrowed::among(live, Needs::Flags))?;
         let event = self.begin(borrowed, kind, 0, site, State::Astray, 0);
         if let Some(stub) = self.stubs.last_mut() {
             stub.descriptor.flags = WHOLE;
@@ -169,6 +169,7 @@ impl Generator<'_> {
         self.code.bind(event.ways.again);
         self.code.bind(event.ways.done);
         self.end(event);
+        Ok(())
     }
 
     pub(super) fn write_stubs(&mut self) {
