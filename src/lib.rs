@@ -32,7 +32,7 @@
 //!           edges        │
 //!                        └─ profiler: session, image (where the file lies), metric (memory now) ─► arrivals
 //!
-//! untraced process ─► sample (who, when) ─► timeline (a file of readings)
+//! untraced process ─► sample (who, when) ─► timeline (a file of readings) ─► plot (pictures)
 //! ```
 #![forbid(unsafe_code)]
 
@@ -42,6 +42,7 @@ pub mod occurrences;
 pub mod own;
 pub mod plan;
 pub mod planner;
+pub mod plot;
 pub mod profile;
 pub mod profiler;
 pub mod recorder;

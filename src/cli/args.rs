@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use lineprof::plot::Window;
 use lineprof::units::Bytes;
 use lineprof_dwarf::{FilePattern, Pattern};
 
@@ -18,7 +19,7 @@ use super::size;
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE] | doctor [PID] | demo\n       lineprof sample|memit [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof peak|list|rm|clean [FILE|INDEX]..."
+    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE] | doctor [PID] | demo\n       lineprof sample|memit [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof plot|peak|list|rm|clean [FILE|INDEX]..."
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Write a program's memory over time into a file, as `mprof run` does: no breakpoints, nothing traced
     Sample(Sample),
+    /// Draw the memory of sampled runs: in the terminal, or as SVG, PNG or HTML
+    Plot(Plot),
     /// Print the peaks of sampled runs
     Peak(Peaks),
     /// List the sampled runs of this folder, the oldest first
@@ -96,6 +99,9 @@ pub(crate) struct Profile {
     pub(crate) exact: bool,
     #[command(flatten)]
     pub(crate) breaking: Breaking,
+    /// Write memory over time as well, with each call of a profiled function, for `lineprof plot` and `mprof plot`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) timeline: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) means: Means,
     /// The program and its arguments
@@ -123,7 +129,7 @@ pub(crate) struct Means {
     #[arg(
         long,
         requires = "pid",
-        conflicts_with_all = ["children", "merge_children", "exact", "pending", "break_at", "break_inc"]
+        conflicts_with_all = ["children", "merge_children", "exact", "pending", "break_at", "break_inc", "timeline"]
     )]
     pub(crate) inline_only: bool,
 }
@@ -168,6 +174,32 @@ pub(crate) struct Sample {
         trailing_var_arg = true
     )]
     pub(crate) program: Vec<OsString>,
+}
+
+/// What to draw, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plot {
+    /// Draw into this file, by the ending of its name: .svg, .png or .html [default: in the terminal]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// What stands above [default: the command, of one run]
+    #[arg(short, long)]
+    pub(crate) title: Option<String>,
+    /// Only these seconds from the start
+    #[arg(short, long, value_name = "FROM,TO", value_parser = window, allow_hyphen_values = true)]
+    pub(crate) window: Option<Window>,
+    /// Draw a straight line through each curve, by least squares; its slope is in the legend, in MiB a second
+    #[arg(short, long)]
+    pub(crate) slope: bool,
+    /// Draw calls of functions as nested rectangles
+    #[arg(short, long, conflicts_with = "no_function_ts")]
+    pub(crate) flame: bool,
+    /// Draw no calls of functions; those of several runs are never drawn
+    #[arg(short, long)]
+    pub(crate) no_function_ts: bool,
+    /// Files, or numbers of `lineprof list`, -1 being the newest; default: the newest
+    #[arg(value_name = "FILE|INDEX", allow_negative_numbers = true)]
+    pub(crate) profiles: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -235,6 +267,20 @@ pub(crate) struct Sampling {
     /// What counts as memory
     #[arg(long, value_enum, default_value_t = Metric::Rss)]
     pub(crate) metric: Metric,
+}
+
+fn window(text: &str) -> Result<Window, String> {
+    let number = |text: &str| match text.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        Ok(_) | Err(_) => Err(format!("`{text}` is no number: two of seconds, as in 0.5,12")),
+    };
+    let (from, to) = text
+        .split_once(',')
+        .ok_or("two numbers of seconds, as in 0.5,12")?;
+    match (number(from)?, number(to)?) {
+        (from, to) if from < to => Ok(Window { from, to }),
+        (from, to) => Err(format!("it ends at {to}, which is not after {from}")),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

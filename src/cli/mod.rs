@@ -11,10 +11,12 @@
 //! | `sample` | `lineprof sample` |
 //! | `peaks`, `shelf` | `lineprof peak`, and `list`, `rm`, `clean`: the files that `lineprof sample` left in a folder |
 //! | `means` | engines and gates: what contradicts what |
+//! | `plot` | `lineprof plot` |
 //! | `memit` | `lineprof memit` |
 //! | `program` | the program that a command line names, and its exit code |
 //! | `breaking` | what happens where memory crosses a limit |
 //! | `size` | amounts of memory as they are typed |
+//! | `timeline` | `--timeline FILE` |
 //! | `report`, `kept` | `lineprof report`, and the reports that nobody was there to take |
 //! | `functions` | `lineprof functions BINARY` |
 //! | `demo` | `lineprof demo` |
@@ -41,6 +43,7 @@ mod notes;
 mod output;
 mod peaks;
 mod permission;
+mod plot;
 mod profile;
 mod program;
 mod report;
@@ -48,6 +51,7 @@ mod sample;
 mod shelf;
 mod signals;
 mod size;
+mod timeline;
 
 use std::process::ExitCode;
 
@@ -85,6 +89,7 @@ pub(crate) fn main() -> ExitCode {
         Some(args::Command::DoctorTarget(target)) => doctor::run_target(&target),
         Some(args::Command::Report(report)) => report::run(&report),
         Some(args::Command::Sample(sample)) => sample::run(&sample),
+        Some(args::Command::Plot(plot)) => plot::run(&plot),
         Some(args::Command::Peak(peaks)) => peaks::run(&peaks),
         Some(args::Command::List) => shelf::list(),
         Some(args::Command::Rm(remove)) => shelf::remove(&remove),

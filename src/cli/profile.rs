@@ -22,7 +22,7 @@ use super::breaking::{self, Heir};
 use super::hint::{self, Doing, Failure};
 use super::output::{self, Destination};
 use super::signals::{self, JobControl, Signals};
-use super::{attach, notes, program};
+use super::{attach, notes, program, timeline};
 
 /// Profiles; the program's exit code, or one of ours.
 pub(crate) fn run(args: &Profile) -> ExitCode {
@@ -34,6 +34,9 @@ pub(crate) fn run(args: &Profile) -> ExitCode {
         Ok(heir) => heir,
         Err(failure) => return failure.say(),
     };
+    if let Err(failure) = timeline::check(args) {
+        return failure.say();
+    }
     breaking::note_engine(args);
     if args.pid.is_some() {
         let to = Destination::new(output, Destination::Stdout);
@@ -62,7 +65,12 @@ pub(crate) fn run_engine(args: &Profile) -> ExitCode {
         settings.selection.functions.extend(named);
         settings
     });
-    attach::run_engine(&Target::Attach(Pid(pid)), settings, Many::of(args))
+    attach::run_engine(
+        &Target::Attach(Pid(pid)),
+        settings,
+        Many::of(args),
+        args.timeline.as_deref(),
+    )
 }
 
 /// The functions that a program which profiles itself knows by their addresses.
@@ -110,8 +118,9 @@ pub(crate) fn carry_out(
             let stopped = outcome.left_stopped;
             let handed_over = stopped.map_or(Ok(()), |process| breaking::hand_over(process, heir));
             let exit = outcome.exit;
+            let timed = timeline::write(&mut outcome.profiled, args.timeline.as_deref());
             let written = report(outcome.profiled, Many::of(args), to, &args.writing);
-            let failed = breaking::say_failures([handed_over, written]);
+            let failed = breaking::say_failures([handed_over, timed, written]);
             if let Some(process) = stopped.filter(|_| *heir == Heir::Nobody) {
                 breaking::say_commands(process);
             }
@@ -199,6 +208,7 @@ fn settings(args: &Profile) -> Settings {
             Pending::Fail
         },
         trigger: breaking::trigger(args),
+        calls: args.timeline.as_ref().map(|_| timeline::MOST_CALLS),
     }
 }
 

@@ -14,7 +14,8 @@
 //! | `follow` | the processes of a session, and its events |
 //! | `watch` | a process between its first event and its last |
 //! | `summary` | the profile of what was recorded |
-//! | `trigger` | whether memory has crossed a limit |
+//! | `timeline` | memory over time, and calls one by one |
+//! | `trigger`, `crossed` | whether memory has crossed a limit, and what is told then |
 //! | `stopped` | waiting for a process that was left stopped |
 //! | `backtrace` | who called whom, where it has |
 //! | `passages` | what threads did without a stop, for the recorder |
@@ -26,6 +27,7 @@
 mod at;
 mod backtrace;
 mod builder;
+mod crossed;
 mod error;
 mod follow;
 mod images;
@@ -37,6 +39,7 @@ mod run;
 mod running;
 mod stopped;
 mod summary;
+mod timeline;
 mod trigger;
 mod watch;
 
@@ -50,6 +53,7 @@ pub use lineprof_tracer::{Children, Engine, Gates, Keeper, Pid, Pinning, Signal,
 pub use missed::Missed;
 pub use program::Program;
 pub use running::Running;
+pub use timeline::Timeline;
 pub use trigger::{Then, Trigger};
 
 use crate::metric::Reading;
@@ -98,6 +102,9 @@ pub struct Settings {
     pub pending: Pending,
     /// Limits of memory. With one, each site is a breakpoint: what ran inline would tell of a crossing late.
     pub trigger: Trigger,
+    /// Tell of memory over time, and of so many calls one by one. Each site is a breakpoint then: what runs inline does not
+    /// tell when.
+    pub calls: Option<usize>,
 }
 
 /// What to do when no function of the program, or of a library that it was linked with, is selected.
@@ -181,6 +188,8 @@ pub struct Profiled {
     pub built: Option<std::time::SystemTime>,
     /// What was asked for and is not in the profile.
     pub missed: Missed,
+    /// Memory over time, where it was asked for.
+    pub timeline: Option<Timeline>,
 }
 
 /// Profiles `target`.

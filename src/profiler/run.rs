@@ -74,7 +74,8 @@ fn engine(settings: &Settings) -> Engine {
     let counted =
         matches!(settings.metric, Metric::Rss | Metric::Anon) && settings.reading == Reading::Counters;
     // A process that counts its lines itself tells of them late.
-    let inline = counted && settings.children != Children::Followed && !settings.trigger.is_set();
+    let one_by_one = settings.trigger.is_set() || settings.calls.is_some();
+    let inline = counted && settings.children != Children::Followed && !one_by_one;
     match settings.engine {
         Engine::Inline | Engine::Auto if inline => Engine::Inline,
         Engine::Inline | Engine::Auto => Engine::Displaced,

@@ -10,6 +10,7 @@ use lineprof_dwarf::FileAddr;
 use lineprof_tracer::{Counts, Pid};
 
 use super::prepared::Prepared;
+use super::timeline::Readings;
 use super::{Profiled, Settings};
 use crate::occurrences;
 use crate::profile::{self, Crossing, NotInline, Profile, Schema, Tracing};
@@ -37,6 +38,7 @@ pub(super) struct Watched {
     pub(super) not_inline: Vec<NotInline>,
     pub(super) end: profile::End,
     pub(super) crossings: Vec<Crossing>,
+    pub(super) readings: Option<Readings>,
 }
 
 impl Watched {
@@ -49,7 +51,12 @@ impl Watched {
         } = self.named;
         let plan = &self.prepared.planned.plan;
         let planted = plan.sites.len() + planner_refused(plan);
-        let recording = self.recorder.finish(self.memory);
+        let mut recording = self.recorder.finish(self.memory);
+        let calls = recording.calls.take();
+        let timeline = self
+            .readings
+            .zip(calls)
+            .map(|(readings, calls)| readings.finish(plan, started.0, calls));
         let occurrences = occurrences::count(plan, &recording.edges);
         let mut sources = SourceCache::new();
         let mut functions = profile::functions(plan, &recording, &occurrences, &mut sources);
@@ -95,6 +102,7 @@ impl Watched {
             profile,
             built: self.prepared.built,
             missed: self.prepared.missed,
+            timeline,
         }
     }
 }

@@ -12,13 +12,16 @@ use lineprof_tracer::{Arrived, Children, Hit, Keeper, Session, SiteId, SiteReque
 use super::images::{self, Images};
 use super::prepared::Prepared;
 use super::summary::{Named, Watched};
-use super::{Error, Observer, Progress, Settings, Trigger, backtrace, passages};
+use super::timeline::Readings;
+use super::{Error, Observer, Progress, Settings, Trigger, crossed, passages};
 use crate::image::LoadBias;
 use crate::metric::MemoryReader;
-use crate::plan::{LineId, Plan, RefusedSite, SiteIndex};
+use crate::plan::{Plan, RefusedSite, SiteIndex};
 use crate::planner::Planned;
-use crate::profile::{self, BacktraceFrame, Crossing, Limit, RanLine};
-use crate::recorder::{Arrival, Came, Concurrency, Exits, Recorder, StackKey, StackPointer, ThreadKey};
+use crate::profile::{self, Crossing};
+use crate::recorder::{
+    Arrival, Came, Concurrency, Exits, Level, Moment, Recorder, StackKey, StackPointer, ThreadKey,
+};
 use crate::units::Bytes;
 
 /// What a site of the session is for.
@@ -76,6 +79,8 @@ pub(super) struct Watch {
     /// With the limits that have not been crossed.
     trigger: Trigger,
     crossings: Vec<Crossing>,
+    /// Where memory over time is asked for.
+    readings: Option<Readings>,
 }
 
 impl Watch {
@@ -110,7 +115,7 @@ impl Watch {
         );
         let has_libraries = !prepared.selection.is_default();
         let all = 0..prepared.planned.plan.sites.len() as u32;
-        let recorder = Recorder::new(&prepared.planned.plan);
+        let recorder = recorder(&prepared.planned.plan, settings);
         let facts = Facts {
             named: named.clone(),
             prepared,
@@ -128,6 +133,7 @@ impl Watch {
             recorder,
             trigger: settings.trigger,
             crossings: Vec::new(),
+            readings: settings.calls.map(|_| Readings::new()),
         };
         watch.plant(session, &all, bias)?;
         // A copy of it has frames that were entered before the copy was made.
@@ -186,7 +192,7 @@ impl Watch {
         let mut reader = reader(&named, settings)?;
         reader.read(named.pid.leader());
         Ok(Watch {
-            recorder: Recorder::new(&known.0.prepared.planned.plan),
+            recorder: recorder(&known.0.prepared.planned.plan, settings),
             named,
             number,
             known,
@@ -195,6 +201,7 @@ impl Watch {
             reader,
             trigger: settings.trigger,
             crossings: Vec::new(),
+            readings: settings.calls.map(|_| Readings::new()),
         })
     }
 
@@ -338,6 +345,7 @@ impl Watch {
     /// Reads the memory where nothing has happened: each page of code that was written is private now, and counts.
     pub(super) fn read_baseline(&mut self) {
         self.memory = self.reader.read(self.named.pid.leader());
+        self.note_reading();
     }
 
     /// The last reading, with everything still open.
@@ -364,6 +372,7 @@ impl Watch {
             not_inline: passages::not_inline(&session.not_inline()),
             end,
             crossings: self.crossings,
+            readings: self.readings,
         }
     }
 
@@ -381,47 +390,40 @@ impl Watch {
             Planted::Line(site) => {
                 let came = self.arrive(session, hit, site);
                 let limit = came.and_then(|came| Some((came, self.trigger.fire(self.memory, came)?)));
-                Ok(limit.map(|(came, limit)| {
-                    let backtrace = backtrace::of(session, hit);
-                    self.crossed(hit, came, limit, backtrace)
-                }))
+                let Some((came, limit)) = limit else {
+                    return Ok(None);
+                };
+                let plan = &self.known.0.prepared.planned.plan;
+                let crossing = crossed::crossing(plan, session, hit, came, limit, self.memory);
+                self.crossings.push(crossing);
+                Ok(self.crossings.last())
             }
             Planted::Loader => self.look_at_libraries(session, false, observer).map(|()| None),
             Planted::Start => self.verdict(observer).map(|()| None),
         }
     }
 
-    /// Takes note of a limit that was crossed.
-    fn crossed(&mut self, hit: &Hit, came: Came, limit: Limit, backtrace: Vec<BacktraceFrame>) -> &Crossing {
-        let plan = &self.known.0.prepared.planned.plan;
-        let (file, line, function) = place(plan, came.to);
-        let ran = came.ran.map(|ran| {
-            let (file, line, _) = place(plan, ran.line);
-            RanLine {
-                file,
-                line,
-                increment: ran.change,
-            }
-        });
-        let place = self.crossings.len();
-        self.crossings.push(Crossing {
-            limit,
-            memory: self.memory,
-            file,
-            line,
-            function,
-            thread: hit.thread.tid.0.cast_unsigned(),
-            ran,
-            backtrace,
-        });
-        &self.crossings[place]
-    }
-
     /// What the process has now, without what is lineprof's.
     fn read(&mut self, session: &Session, tid: Tid) -> Bytes {
         let Bytes(all) = self.reader.read(tid);
         self.memory = Bytes(all.saturating_sub(session.own_memory()));
+        self.note_reading();
         self.memory
+    }
+
+    /// Takes the reading down for the timeline.
+    fn note_reading(&mut self) {
+        let Some(readings) = &mut self.readings else {
+            return;
+        };
+        // Nanoseconds since the start: 64 bits are centuries.
+        let since = self.named.started.1.elapsed().as_nanos();
+        let at = Moment(u64::try_from(since).unwrap_or(u64::MAX));
+        readings.add(Level {
+            memory: self.memory,
+            at,
+        });
+        self.recorder.at(at);
     }
 
     /// Takes in what threads have done without a stop.
@@ -488,12 +490,12 @@ impl Watch {
     }
 }
 
-/// File, line and function of a line.
-fn place(plan: &Plan, line: LineId) -> (String, u32, String) {
-    let planned = plan.line(line);
-    let function = plan.function(planned.function);
-    let file = planned.file.as_ref().unwrap_or(&function.file);
-    (profile::path_text(file), planned.line, function.name.clone())
+fn recorder(plan: &Plan, settings: &Settings) -> Recorder {
+    let mut recorder = Recorder::new(plan);
+    if let Some(most) = settings.calls {
+        recorder.tell_calls(most);
+    }
+    recorder
 }
 
 fn reader(named: &Named, settings: &Settings) -> Result<MemoryReader, Error> {

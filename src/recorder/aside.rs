@@ -105,5 +105,6 @@ impl Aside {
 fn settle(gone: Option<(Frame, Closing)>, books: &mut Books<'_>) {
     if let Some((frame, closing)) = gone {
         books.settle(frame.function, frame.line, closing);
+        books.ended(frame.function, frame.began, Some(closing));
     }
 }

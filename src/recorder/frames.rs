@@ -19,6 +19,7 @@ use std::ops::RangeInclusive;
 
 use super::arrival::{StackKey, StackPointer};
 use super::aside::Aside;
+use super::calls::Beginning;
 use super::edges::PackedPrevious;
 use super::ledger::Books;
 use crate::plan::{Exit, FunctionId, InstanceId, LineId};
@@ -40,6 +41,8 @@ pub(super) struct Frame {
     pub(super) line: LineId,
     /// The memory at the frame's last arrival.
     pub(super) mark: Bytes,
+    /// Where calls are told one by one: how it began.
+    pub(super) began: Option<Beginning>,
 }
 
 impl Frame {
@@ -193,6 +196,7 @@ impl Stack {
     fn close_innermost(&mut self, books: &mut Books<'_>) {
         if let Some(frame) = self.open.pop() {
             books.close(frame.function, frame.line);
+            books.ended(frame.function, frame.began, None);
         }
     }
 
@@ -219,7 +223,15 @@ impl Stack {
         let mark = books.memory();
         Stack {
             key: self.key,
-            open: self.open.iter().map(|frame| Frame { mark, ..*frame }).collect(),
+            open: self
+                .open
+                .iter()
+                .map(|frame| Frame {
+                    mark,
+                    began: None,
+                    ..*frame
+                })
+                .collect(),
             aside: Aside::default(),
         }
     }

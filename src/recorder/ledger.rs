@@ -17,6 +17,7 @@
 //! Totals are for all threads, [`Tally`] is one thread's.
 
 use super::arrival::Concurrency;
+use super::calls::{Beginning, CallLog, Level};
 use super::paged::Paged;
 use crate::plan::{FunctionId, LineId};
 use crate::units::{Bytes, Change};
@@ -30,6 +31,8 @@ pub(super) struct Ledger {
     pub(super) now: u64,
     /// The latest arrival at or after which more than one thread ran.
     pub(super) last_shared: u64,
+    /// Calls one by one, where they are wanted.
+    pub(super) calls: Option<CallLog>,
 }
 
 impl Ledger {
@@ -122,7 +125,7 @@ impl Standing {
 /// A closing that may turn out to be none: its charges are made, its reading counts for nothing yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Closing {
-    memory: Bytes,
+    level: Level,
     arrival: u64,
 }
 
@@ -167,6 +170,26 @@ impl Books<'_> {
         let total = &mut self.ledger.functions[function.index()];
         total.calls += times;
         total.baseline.get_or_insert(self.memory);
+    }
+
+    /// A frame begins that is further in than `depth` others.
+    pub(super) fn begins(&mut self, depth: usize) -> Option<Beginning> {
+        self.ledger.calls.as_mut()?.begin(depth, self.memory)
+    }
+
+    /// A frame of `function` that began so has ended for good: now, or where it was closed.
+    pub(super) fn ended(&mut self, function: FunctionId, began: Option<Beginning>, closing: Option<Closing>) {
+        let end = closing.map_or(self.level(), |closing| closing.level);
+        if let (Some(log), Some(began)) = (&mut self.ledger.calls, began) {
+            log.end(function, began, end);
+        }
+    }
+
+    fn level(&self) -> Level {
+        Level {
+            memory: self.memory,
+            at: self.ledger.calls.as_ref().map(|log| log.now).unwrap_or_default(),
+        }
     }
 
     /// Something happens in `function`.
@@ -215,7 +238,7 @@ impl Books<'_> {
             self.ledger.functions[function.index()].increment += self.memory.change_since(standing.since);
         }
         Closing {
-            memory: self.memory,
+            level: self.level(),
             arrival: self.ledger.now,
         }
     }
@@ -225,17 +248,19 @@ impl Books<'_> {
         self.tally
             .functions
             .slot(function.index())
-            .come(closing.memory, closing.arrival);
+            .come(closing.level.memory, closing.arrival);
         self.tally
             .lines
             .slot(line.index())
-            .come(closing.memory, closing.arrival);
+            .come(closing.level.memory, closing.arrival);
     }
 
     /// A frame that was closed for now does not go on.
     pub(super) fn settle(&mut self, function: FunctionId, line: LineId, closing: Closing) {
-        self.read(line, closing.memory);
-        self.ledger.functions[function.index()].peak.raise(closing.memory);
+        self.read(line, closing.level.memory);
+        self.ledger.functions[function.index()]
+            .peak
+            .raise(closing.level.memory);
     }
 
     /// `line` has just run.

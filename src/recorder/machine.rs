@@ -7,6 +7,7 @@
 //! exit the frame is closed.
 
 use super::arrival::{Arrival, Came, Exits, Ran, ThreadKey};
+use super::calls::{CallLog, Moment};
 use super::edges::{EdgeCounts, PackedPrevious};
 use super::frames::{Bound, Frame};
 use super::ledger::{FunctionTotal, Ledger, LineTotal};
@@ -54,6 +55,18 @@ impl Recorder {
             .resize_with(plan.lines.len(), LineTotal::default);
     }
 
+    /// Tells of calls one by one, of the first `most`.
+    pub fn tell_calls(&mut self, most: usize) {
+        self.ledger.calls = Some(CallLog::new(most));
+    }
+
+    /// What is told from here on happens at this moment.
+    pub fn at(&mut self, moment: Moment) {
+        if let Some(log) = &mut self.ledger.calls {
+            log.now = moment;
+        }
+    }
+
     /// Takes an arrival in; what it says of its frame, if that is known.
     ///
     /// # Panics
@@ -84,6 +97,7 @@ impl Recorder {
                 lines = further;
                 is_new = true;
                 books.open(site.function, line);
+                let began = books.begins(stack.open.len());
                 stack.open.push(Frame {
                     instance: site.instance,
                     function: site.function,
@@ -93,6 +107,7 @@ impl Recorder {
                     previous: PackedPrevious::ADOPTED,
                     line,
                     mark: arrival.memory,
+                    began,
                 });
             }
         } else {
@@ -101,6 +116,7 @@ impl Recorder {
             if stack.open.last().is_none_or(|frame| frame.entry_sp != sp) {
                 books.open(site.function, site.declaration);
                 books.called(site.function, 1);
+                let began = books.begins(stack.open.len());
                 stack.open.push(Frame {
                     instance: site.instance,
                     function: site.function,
@@ -110,6 +126,7 @@ impl Recorder {
                     previous: PackedPrevious::ENTRY,
                     line: site.declaration,
                     mark: arrival.memory,
+                    began,
                 });
             }
         }
@@ -212,6 +229,7 @@ impl Recorder {
             lines: lines.collect(),
             edges: self.edges,
             arrivals: self.arrivals,
+            calls: self.ledger.calls.map(|log| log.calls),
         }
     }
 }

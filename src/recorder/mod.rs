@@ -18,6 +18,7 @@
 
 mod arrival;
 mod aside;
+mod calls;
 mod edges;
 mod frames;
 mod ledger;
@@ -33,6 +34,7 @@ mod threads;
 mod tests;
 
 pub use arrival::{Arrival, Came, Concurrency, Exits, Ran, StackKey, StackPointer, ThreadKey};
+pub use calls::{Calls, Level, Moment, RecordedCall};
 pub use edges::{EdgeCounts, Previous};
 pub use machine::Recorder;
 pub use outline::OpenFrame;

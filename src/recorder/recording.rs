@@ -4,6 +4,7 @@
 //!
 //! Read on in `profile`, which makes a report's functions out of it.
 
+use super::calls::Calls;
 use super::edges::EdgeCounts;
 use crate::plan::{FunctionId, LineId};
 use crate::units::{Bytes, Change};
@@ -19,6 +20,8 @@ pub struct Recording {
     pub edges: EdgeCounts,
     /// How many arrivals there were.
     pub arrivals: u64,
+    /// Calls one by one, where they were wanted.
+    pub calls: Option<Calls>,
 }
 
 /// What is known of a function.

@@ -216,6 +216,7 @@ fn move_frames(stretch: &Stretch<'_>, sites: &Sites, stack: &mut Stack, books: &
         let line = sites.line_after(place.previous, site.declaration);
         stack.close_for_call(entry_sp, None, books);
         books.open(site.function, line);
+        let began = books.begins(stack.open.len());
         stack.open.push(Frame {
             instance: site.instance,
             function: site.function,
@@ -225,6 +226,7 @@ fn move_frames(stretch: &Stretch<'_>, sites: &Sites, stack: &mut Stack, books: &
             previous: place.previous.into(),
             line,
             mark: stretch.memory,
+            began,
         });
         stand(site.exit, stack, books);
     }

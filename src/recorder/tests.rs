@@ -903,3 +903,77 @@ fn an_arrival_costs_nanoseconds() {
         arrive(recorder, 1, h.body[0], 4900, round);
     });
 }
+
+/// The calls, each with its depth, and memory and moment of its begin and its end.
+fn calls(recorder: Recorder, memory: u64) -> (Vec<(FunctionId, u32, [u64; 4])>, u64) {
+    let calls = recorder.finish(Bytes(memory)).calls.expect("they were asked for");
+    let parts = |call: &RecordedCall| {
+        let (begin, end) = (call.begin, call.end);
+        (
+            call.function,
+            call.depth,
+            [begin.memory.0, begin.at.0, end.memory.0, end.at.0],
+        )
+    };
+    (calls.calls.iter().map(parts).collect(), calls.left_out)
+}
+
+/// A recorder of `plan` that tells `most` calls, after arrivals of one thread: site, stack pointer, memory. They happen at
+/// 10, 20, 30 ...
+fn told(plan: &Plan, most: usize, arrivals: &[(SiteIndex, u64, u64)]) -> Recorder {
+    let mut recorder = Recorder::new(plan);
+    recorder.tell_calls(most);
+    for (&(site, sp, memory), number) in arrivals.iter().zip(1..) {
+        recorder.at(Moment(number * 10));
+        recorder.arrive(Arrival::new(ThreadKey(1), site, StackPointer(sp), Bytes(memory)));
+    }
+    recorder
+}
+
+#[test]
+fn calls_are_told_with_their_begins_and_ends() {
+    let (plan, f, g) = two(1, 1);
+    let arrivals = [
+        (f.entry, 500, 100),
+        (f.body[0], 400, 110),
+        (g.entry, 390, 120),
+        (g.exit, 390, 150),
+        (f.exit, 500, 160),
+        (g.entry, 500, 170),
+    ];
+    let (calls, left_out) = calls(told(&plan, 9, &arrivals), 180);
+    let expected = [
+        (g.id, 1, [120, 30, 150, 40]),
+        (f.id, 0, [100, 10, 160, 50]),
+        // Open to the end of the recording.
+        (g.id, 0, [170, 60, 180, 60]),
+    ];
+    assert_eq!((calls.as_slice(), left_out), (&expected[..], 0));
+}
+
+#[test]
+fn a_call_that_was_left_by_a_jump_ends_where_that_was_seen() {
+    let (plan, f, g) = two(2, 1);
+    let arrivals = [
+        (f.entry, 500, 100),
+        (g.entry, 390, 120),
+        (f.body[1], 400, 130),
+        (f.exit, 500, 140),
+    ];
+    let (calls, _) = calls(told(&plan, 9, &arrivals), 150);
+    let expected = [(f.id, 0, [100, 10, 140, 40]), (g.id, 1, [120, 20, 130, 30])];
+    assert_eq!(calls, expected);
+}
+
+#[test]
+fn of_too_many_calls_those_that_begin_first_are_told() {
+    let (plan, f, g) = two(1, 1);
+    let mut arrivals = vec![(f.entry, 500, 100)];
+    for _ in 0..3 {
+        arrivals.extend([(g.entry, 390, 120), (g.exit, 390, 150)]);
+    }
+    arrivals.push((f.exit, 500, 160));
+    let (calls, left_out) = calls(told(&plan, 2, &arrivals), 160);
+    let functions: Vec<FunctionId> = calls.iter().map(|(function, _, _)| *function).collect();
+    assert_eq!((functions, left_out), (vec![g.id, f.id], 2));
+}

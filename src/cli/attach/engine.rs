@@ -3,6 +3,7 @@
 //! Must not know: terminals.
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,10 +17,15 @@ use super::memory_killer;
 use crate::cli::hint::{self, Doing, Failure};
 use crate::cli::profile::{self, Many};
 use crate::cli::signals::{JobControl, Signals};
-use crate::cli::{FAILED, kept};
+use crate::cli::{FAILED, kept, timeline};
 
 /// Traces until the process ends or the front asks for the end, or is gone.
-pub(crate) fn run(target: &Target, settings: Result<Settings, Failure>, many: Many) -> ExitCode {
+pub(crate) fn run(
+    target: &Target,
+    settings: Result<Settings, Failure>,
+    many: Many,
+    timeline_file: Option<&Path>,
+) -> ExitCode {
     // A session of its own: no terminal's signals, and no shell's job control. It fails only for the leader of
     // a process group, which a child that was just started is not.
     let _is_leader = nix::unistd::setsid();
@@ -38,10 +44,16 @@ pub(crate) fn run(target: &Target, settings: Result<Settings, Failure>, many: Ma
             .map_err(|error| hint::explain(&error, Doing::Attach))
     });
     let word = match outcome {
-        Ok(outcome) => Word::Report {
-            report: profile::report_of(outcome.profiled, many, &mut SourceCache::new()),
-            left_stopped: outcome.left_stopped.map(|process| process.0),
-        },
+        Ok(mut outcome) => {
+            // The report is worth having without it.
+            if let Err(failure) = timeline::write(&mut outcome.profiled, timeline_file) {
+                failure.say();
+            }
+            Word::Report {
+                report: profile::report_of(outcome.profiled, many, &mut SourceCache::new()),
+                left_stopped: outcome.left_stopped.map(|process| process.0),
+            }
+        }
         Err(failure) => Word::Failed(failure.into()),
     };
     let told = front_is_there.load(Ordering::SeqCst) && word.write(&mut io::stdout().lock()).is_ok();
