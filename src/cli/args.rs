@@ -19,7 +19,7 @@ use super::size;
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE] | doctor [PID] | demo\n       lineprof sample|memit [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof plot|peak|list|rm|clean [FILE|INDEX]..."
+    override_usage = "lineprof [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof [OPTIONS] --pid PID\n       lineprof functions BINARY [PATTERN]\n       lineprof report [FILE] | doctor [PID] | demo\n       lineprof top|sample|memit [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof plot|peak|list|rm|clean [FILE|INDEX]..."
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -42,6 +42,11 @@ pub(crate) enum Command {
     /// What traces for `lineprof --pid`; nobody types it
     #[command(hide = true)]
     Engine(Profile),
+    /// Watch a profile while it grows: source with its costs, functions, memory; ends as `lineprof PROGRAM` does
+    Top(Top),
+    /// What traces for `lineprof top`; nobody types it
+    #[command(hide = true)]
+    TopEngine(TopEngine),
     /// Profile a small program that lineprof carries with it, and tell how to read its table
     Demo(Demo),
     /// Write a program's memory over time into a file, as `mprof run` does: no breakpoints, nothing traced
@@ -132,6 +137,24 @@ pub(crate) struct Means {
         conflicts_with_all = ["children", "merge_children", "exact", "pending", "break_at", "break_inc", "timeline"]
     )]
     pub(crate) inline_only: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "lineprof top [OPTIONS] [--] PROGRAM [ARGS]...\n       lineprof top [OPTIONS] --pid PID"
+)]
+pub(crate) struct Top {
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TopEngine {
+    /// The descriptors on which the front talks and listens
+    #[arg(long, num_args = 2, value_names = ["FROM", "TO"])]
+    pub(crate) front: Vec<i32>,
+    #[command(flatten)]
+    pub(crate) profile: Profile,
 }
 
 #[derive(Debug, clap::Args)]

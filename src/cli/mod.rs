@@ -8,6 +8,7 @@
 //! | `args` | the words |
 //! | `profile` | `lineprof PROGRAM` |
 //! | `attach` | `lineprof --pid PID`, in two processes |
+//! | `top` | `lineprof top`: a profile while it grows, in the terminal |
 //! | `sample` | `lineprof sample` |
 //! | `peaks`, `shelf` | `lineprof peak`, and `list`, `rm`, `clean`: the files that `lineprof sample` left in a folder |
 //! | `means` | engines and gates: what contradicts what |
@@ -52,6 +53,7 @@ mod shelf;
 mod signals;
 mod size;
 mod timeline;
+mod top;
 
 use std::process::ExitCode;
 
@@ -95,6 +97,8 @@ pub(crate) fn main() -> ExitCode {
         Some(args::Command::Rm(remove)) => shelf::remove(&remove),
         Some(args::Command::Clean(clean)) => shelf::clean(&clean),
         Some(args::Command::Memit(memit)) => memit::run(&memit),
+        Some(args::Command::Top(top)) => top::run(&top),
+        Some(args::Command::TopEngine(engine)) => top::run_engine(&engine),
         Some(args::Command::Engine(profile)) => profile::run_engine(&profile),
         None => profile::run(&args.profile),
     }

@@ -66,6 +66,7 @@ pub(crate) fn run_engine(args: &Profile) -> ExitCode {
         settings
     });
     attach::run_engine(
+        attach::Front::by_streams(),
         &Target::Attach(Pid(pid)),
         settings,
         Many::of(args),
@@ -140,7 +141,7 @@ pub(crate) fn not_written(to: &Destination, error: &std::io::Error) -> Failure {
     .hint("name a file in a folder that can be written: `-o FILE`")
 }
 
-fn launch(words: &[OsString], blocked: SignalMask) -> Result<Target, Failure> {
+pub(crate) fn launch(words: &[OsString], blocked: SignalMask) -> Result<Target, Failure> {
     let launch = program::find(words, blocked)?;
     if let Some(note) = notes::lent_rights(&launch.program) {
         eprintln!("lineprof: {}", Escaped(&note));
@@ -153,7 +154,7 @@ fn launch(words: &[OsString], blocked: SignalMask) -> Result<Target, Failure> {
     })
 }
 
-fn selection(args: &Profile) -> Selection {
+pub(crate) fn selection(args: &Profile) -> Selection {
     Selection {
         functions: args.functions.clone(),
         files: args.files.clone(),
@@ -162,7 +163,7 @@ fn selection(args: &Profile) -> Selection {
     }
 }
 
-fn settings(args: &Profile) -> Settings {
+pub(crate) fn settings(args: &Profile) -> Settings {
     Settings {
         selection: selection(args),
         metric: match args.metric {
@@ -240,6 +241,8 @@ impl Observer for Terminal {
                     self.signals.stop(Box::new(move || handle.stop()));
                 }
             }
+            // Nobody wakes the session.
+            Progress::SoFar(_) => {}
             Progress::Stopped { by } => signals::stop_with_the_program(by),
         }
     }
@@ -261,7 +264,7 @@ pub(crate) enum Many {
 }
 
 impl Many {
-    fn of(args: &Profile) -> Many {
+    pub(crate) fn of(args: &Profile) -> Many {
         match (args.family.merge_children, args.family.children) {
             (true, _) => Many::Merged,
             (false, true) => Many::Apart,

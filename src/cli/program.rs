@@ -41,9 +41,14 @@ pub(crate) fn find(words: &[OsString], blocked: SignalMask) -> Result<Launch, Fa
 
 /// The exit code of a program, as a shell has it: 128 + n for a signal n.
 pub(crate) fn passed_on(end: End) -> ExitCode {
+    ExitCode::from(code_of(end))
+}
+
+/// The same as a number.
+pub(crate) fn code_of(end: End) -> u8 {
     let code = match end {
         End::Exited(code) => code & 0xFF,
         End::Killed(signal) => 128 + signal.0,
     };
-    ExitCode::from(u8::try_from(code).unwrap_or(FAILED))
+    u8::try_from(code).unwrap_or(FAILED)
 }

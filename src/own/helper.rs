@@ -62,6 +62,8 @@ impl Helper {
                     | Word::Unmatched { .. }
                     | Word::Loaded { .. }
                     | Word::Crossed(_)
+                    | Word::SoFar { .. }
+                    | Word::Exited { .. }
                     | Word::FirstEnded,
                 ) => {}
             }
@@ -88,6 +90,8 @@ impl Helper {
                     | Word::Unmatched { .. }
                     | Word::Loaded { .. }
                     | Word::Crossed(_)
+                    | Word::SoFar { .. }
+                    | Word::Exited { .. }
                     | Word::FirstEnded,
                 ) => {}
             }

@@ -26,4 +26,4 @@ mod word;
 
 pub use call::{profile_call, show_results};
 pub use line_profiler::LineProfiler;
-pub use word::{Failure, STOP, Word};
+pub use word::{Failure, SO_FAR, STOP, Word};

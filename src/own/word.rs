@@ -8,11 +8,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::profile::{Crossing, Report};
+use crate::profile::{Crossing, Profile, Report};
 use crate::select::By;
+use crate::units::Bytes;
 
 /// What is written to ask for the end of the profile; end of file means that nobody is there any more.
 pub const STOP: &[u8] = b"stop\n";
+
+/// What is written to ask how it stands.
+pub const SO_FAR: &[u8] = b"look\n";
 
 /// A failure, in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,18 @@ pub enum Word {
     Crossed(Box<Crossing>),
     /// It has ended, and others are followed still.
     FirstEnded,
+    /// How it stands; asked for.
+    SoFar {
+        /// What was recorded, as `profiler::SoFar` has it.
+        profile: Box<Profile>,
+        /// The memory of the process now.
+        memory: Bytes,
+    },
+    /// The program has ended, or was given back, with this end of its own; before the report.
+    Exited {
+        /// As a shell has it: 128 + n for a signal n.
+        code: u8,
+    },
     /// The process has been given back, and this came of it. Nothing follows.
     Report {
         /// What came of it.

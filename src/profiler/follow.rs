@@ -22,6 +22,7 @@ use super::watch::{Entered, Known, Watch};
 use super::{Error, NoMatch, Observer, Outcome, Profiled, Progress, Settings, Then};
 use crate::profile;
 use crate::report::escape;
+use crate::source::SourceCache;
 
 /// A file, while nobody changes it.
 type FileId = (u64, u64, Option<SystemTime>);
@@ -42,6 +43,8 @@ pub(super) struct Following<'s> {
     vain: Option<Error>,
     /// Events that a gate should have told of.
     gate_failed: u64,
+    /// The sources that were read for profiles in between.
+    sources: SourceCache,
 }
 
 impl<'s> Following<'s> {
@@ -65,6 +68,7 @@ impl<'s> Following<'s> {
             begun: 0,
             vain: None,
             gate_failed: 0,
+            sources: SourceCache::new(),
         };
         match prepared {
             Ok(prepared) => following.watch(prepared, named, entered, observer)?,
@@ -251,6 +255,12 @@ impl<'s> Following<'s> {
                     }
                 }
                 Event::Over => return self.outcome(exit, None),
+                Event::Woken => {
+                    if let Some(watch) = self.live.get_mut(&self.session.space()) {
+                        let so_far = watch.so_far(&mut self.session, self.settings, &mut self.sources);
+                        observer.progress(Progress::SoFar(Box::new(so_far)));
+                    }
+                }
                 Event::StopRequested => {
                     self.leave()?;
                     return self.outcome(exit, None);

@@ -21,6 +21,7 @@
 //! | `passages` | what threads did without a stop, for the recorder |
 //! | `images` | libraries: those there at the start, and those that come and go |
 //! | `missed` | what was asked for and is not in the profile |
+//! | `so_far` | a profile while its program runs |
 //! | `at` | which function an address of a process is in |
 //! | `builder`, `program`, `running` | the same as a program asks for it |
 
@@ -37,6 +38,7 @@ mod prepared;
 mod program;
 mod run;
 mod running;
+mod so_far;
 mod stopped;
 mod summary;
 mod timeline;
@@ -59,6 +61,7 @@ pub use trigger::{Then, Trigger};
 use crate::metric::Reading;
 use crate::profile::{Crossing, Metric, Profile};
 use crate::select::{By, Selection};
+use crate::units::Bytes;
 
 /// What to profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +121,7 @@ pub enum Pending {
 }
 
 /// What happens meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
     /// These are going to be profiled.
     Selected {
@@ -152,6 +155,8 @@ pub enum Progress {
     Crossed(Box<Crossing>),
     /// The process that was started or attached to has ended, and others are followed still.
     FirstEnded,
+    /// How it stands, because the session was woken.
+    SoFar(Box<SoFar>),
     /// Every thread of the process has stopped; SIGCONT lets it go on.
     Stopped {
         /// The signal that stopped it.
@@ -159,12 +164,25 @@ pub enum Progress {
     },
 }
 
+/// A profile that is not at its end.
+///
+/// What threads do while it is made may be in it or not, and a frame that is open stands as if it ended now. The end of
+/// it ([`Profile::end`]) says nothing yet, and lines are without their text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SoFar {
+    /// What was recorded.
+    pub profile: Profile,
+    /// The memory of the process now.
+    pub memory: Bytes,
+}
+
 /// Hears of progress, on the thread that traces.
 pub trait Observer: Send {
     /// Something has happened.
     fn progress(&mut self, progress: Progress);
 
-    /// The session can be stopped by this handle from now on; dropping it stops it.
+    /// The session can be stopped by this handle from now on; dropping it stops it. Waking it has it tell how it stands
+    /// ([`Progress::SoFar`]).
     fn stoppable(&mut self, handle: StopHandle);
 }
 

@@ -14,7 +14,7 @@ use super::timeline::Readings;
 use super::{Profiled, Settings};
 use crate::occurrences;
 use crate::profile::{self, Crossing, NotInline, Profile, Schema, Tracing};
-use crate::recorder::Recorder;
+use crate::recorder::{Calls, Recorder};
 use crate::regions;
 use crate::source::SourceCache;
 use crate::units::Bytes;
@@ -43,42 +43,77 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn profiled(self, settings: &Settings) -> Profiled {
+        let found = Found {
+            recorder: self.recorder,
+            memory: self.memory,
+            counts: self.counts,
+            not_inline: self.not_inline,
+            end: self.end,
+            crossings: self.crossings,
+        };
+        let mut sources = SourceCache::new();
+        let (profile, calls) = found.profile(&self.named, &self.prepared, settings, &mut sources);
+        let (plan, (began, _)) = (&self.prepared.planned.plan, self.named.started);
+        let readings = self.readings.zip(calls);
+        let timeline = readings.map(|(readings, calls)| readings.finish(plan, began, calls));
+        Profiled {
+            profile,
+            built: self.prepared.built,
+            missed: self.prepared.missed,
+            timeline,
+        }
+    }
+}
+
+/// What was found out about a program, up to now or to its end.
+pub(super) struct Found {
+    pub(super) recorder: Recorder,
+    pub(super) memory: Bytes,
+    pub(super) counts: Counts,
+    pub(super) not_inline: Vec<NotInline>,
+    pub(super) end: profile::End,
+    pub(super) crossings: Vec<Crossing>,
+}
+
+impl Found {
+    /// The profile, and the calls that were told one by one.
+    pub(super) fn profile(
+        self,
+        named: &Named,
+        prepared: &Prepared,
+        settings: &Settings,
+        sources: &mut SourceCache,
+    ) -> (Profile, Option<Calls>) {
         let Named {
             pid,
             command,
             executable,
             started,
-        } = self.named;
-        let plan = &self.prepared.planned.plan;
+        } = named;
+        let plan = &prepared.planned.plan;
         let planted = plan.sites.len() + planner_refused(plan);
         let mut recording = self.recorder.finish(self.memory);
         let calls = recording.calls.take();
-        let timeline = self
-            .readings
-            .zip(calls)
-            .map(|(readings, calls)| readings.finish(plan, started.0, calls));
         let occurrences = occurrences::count(plan, &recording.edges);
-        let mut sources = SourceCache::new();
-        let mut functions = profile::functions(plan, &recording, &occurrences, &mut sources);
-        let marks = &self.prepared.regions;
+        let mut functions = profile::functions(plan, &recording, &occurrences, sources);
         let mut notes = notes(&self.counts);
         notes.extend(regions::add(
             &mut functions,
             plan,
             &recording.edges,
-            marks,
-            &mut sources,
+            &prepared.regions,
+            sources,
         ));
-        let path = std::path::absolute(&executable).unwrap_or(executable);
+        let path = std::path::absolute(executable).unwrap_or_else(|_| executable.clone());
         let profile = Profile {
             schema: Schema::Report1,
             lineprof: env!("CARGO_PKG_VERSION").to_owned(),
-            command,
+            command: command.clone(),
             executable: profile::path_text(&path),
-            build_id: self.prepared.object.build_id().map(hexadecimal),
+            build_id: prepared.object.build_id().map(hexadecimal),
             pid: pid.0.cast_unsigned(),
             metric: settings.metric,
-            rss_granularity: self.prepared.granularity,
+            rss_granularity: prepared.granularity,
             started: timestamp(started.0),
             duration: started.1.elapsed().as_secs_f64(),
             end: self.end,
@@ -98,12 +133,7 @@ impl Watched {
             crossings: self.crossings,
             notes,
         };
-        Profiled {
-            profile,
-            built: self.prepared.built,
-            missed: self.prepared.missed,
-            timeline,
-        }
+        (profile, calls)
     }
 }
 

@@ -60,6 +60,18 @@ struct Facts {
 }
 
 impl Known {
+    /// The site of the plan.
+    pub(super) fn line_of(&self, id: SiteId) -> Option<SiteIndex> {
+        match self.0.sites.get(id.index()) {
+            Some(Planted::Line(site)) => Some(*site),
+            Some(Planted::Loader | Planted::Start) | None => None,
+        }
+    }
+
+    pub(super) fn prepared(&self) -> &Prepared {
+        &self.0.prepared
+    }
+
     pub(super) fn named(&self) -> &Named {
         &self.0.named
     }
@@ -70,15 +82,15 @@ pub(super) struct Watch {
     named: Named,
     /// Which one it is of the session's, in order of their beginnings.
     number: usize,
-    known: Known,
+    pub(super) known: Known,
     entered: Entered,
     reader: MemoryReader,
     /// The last reading, without what is lineprof's.
-    memory: Bytes,
-    recorder: Recorder,
+    pub(super) memory: Bytes,
+    pub(super) recorder: Recorder,
     /// With the limits that have not been crossed.
     trigger: Trigger,
-    crossings: Vec<Crossing>,
+    pub(super) crossings: Vec<Crossing>,
     /// Where memory over time is asked for.
     readings: Option<Readings>,
 }
@@ -430,10 +442,7 @@ impl Watch {
     pub(super) fn take_passages(&mut self, session: &mut Session) {
         for passage in session.take_passages() {
             tracing::trace!(?passage, "passed");
-            let site = |id: SiteId| match self.known.0.sites.get(id.index()) {
-                Some(Planted::Line(site)) => Some(*site),
-                Some(Planted::Loader | Planted::Start) | None => None,
-            };
+            let site = |id| self.known.line_of(id);
             if let Some(arrival) = passages::take(
                 &mut self.recorder,
                 &self.known.0.prepared.planned.plan,

@@ -33,6 +33,9 @@ pub enum Event {
     Over,
     /// A [`crate::StopHandle`] asked the session to stop; the process goes on, still traced.
     StopRequested,
+    /// A [`crate::StopHandle`] has woken the session: there is nothing but what the client wants to do now. It is about
+    /// the process of the event before.
+    Woken,
 }
 
 /// What a process that is followed begins with.

@@ -18,7 +18,7 @@ use crate::sys::linux::Linux;
 use crate::sys::procfs::Mapping;
 use crate::sys::{Kernel, Signal, gone_is_fine};
 use crate::{RemoteAddr, RemoteRange, attach};
-use std::io::PipeWriter;
+use std::io::{PipeWriter, Write};
 use std::marker::PhantomData;
 
 /// A process under trace.
@@ -53,9 +53,17 @@ enum Standing {
 
 /// Asks a session to stop, from any thread; dropping it asks too.
 #[derive(Debug)]
-pub struct StopHandle(#[expect(dead_code, reason = "held open; closing it is the request")] PipeWriter);
+pub struct StopHandle(PipeWriter);
 
 impl StopHandle {
+    /// Wakes the session: [`Session::next_event`] returns [`Event::Woken`], once for all that have asked before.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub fn wake(&self) -> std::io::Result<()> {
+        (&self.0).write_all(b"!")
+    }
+
     /// Asks: [`Session::next_event`] returns [`Event::StopRequested`], also when it waits already.
     pub fn stop(self) {}
 }
@@ -177,6 +185,16 @@ impl Session {
     pub fn take_passages(&mut self) -> Vec<Passage> {
         let space = self.core.focus.space;
         std::mem::take(&mut self.core.spaces[space].inlined.passages)
+    }
+
+    /// Reads what threads have done without a stop, of the process that the last event is about, while they run: nobody is
+    /// stopped for it, nor woken.
+    ///
+    /// All up to the last reading of memory of each thread is there to be taken ([`Self::take_passages`]). What came after
+    /// it is returned, and told of again later: its counts grow under the reader's eyes, and a thread that was about to
+    /// read memory each time that it was looked at is left out.
+    pub fn look_in(&mut self) -> Vec<Passage> {
+        self.core.look_in()
     }
 
     /// Has every thread do without copies from here on, as before a detach; what they have done is there to be taken.

@@ -140,8 +140,14 @@ impl<K: Kernel> Core<K> {
                 .next_stop()
                 .map_err(|errno| Error::from_errno(Operation::Wait, Subject::Session, errno))?;
             if self.doorbell.as_ref().is_some_and(|bell| bell.is(tid)) {
-                self.doorbell = None;
-                return Ok(Event::StopRequested);
+                if matches!(decode(status), Stop::Ended(_)) {
+                    self.doorbell = None;
+                    return Ok(Event::StopRequested);
+                }
+                // It listens on.
+                let resumed = gone_is_fine(self.kernel.resume(tid, Go::On, Signal::NONE));
+                resumed.map_err(|errno| Error::from_errno(Operation::Resume, Subject::Session, errno))?;
+                return Ok(Event::Woken);
             }
             let acted = self.act(tid, status);
             if let Some(event) = self.or_gone(tid, Operation::Resume, acted)?.flatten() {

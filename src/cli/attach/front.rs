@@ -20,7 +20,7 @@ use crate::cli::signals::{JobControl, Signals};
 use crate::cli::{notes, profile};
 
 /// After the death of an engine that could do nothing about it.
-const BREAKPOINTS_LEFT: &str =
+pub(crate) const BREAKPOINTS_LEFT: &str =
     "its breakpoints are left in the process, which dies at the next one that it comes to: start it anew";
 /// After the end of an engine that failed: a session gives its process back however it is left.
 const GIVEN_BACK: &str =
@@ -71,6 +71,8 @@ pub(crate) fn run(args: &Profile, selection: &Selection, heir: &Heir, to: &Desti
             | Word::Loaded { .. }
             | Word::Running { .. }
             | Word::Crossed(_)
+            | Word::SoFar { .. }
+            | Word::Exited { .. }
             | Word::FirstEnded,
         )
         | None => {
@@ -118,6 +120,8 @@ fn listen(engine: &mut Child, selection: &Selection) -> Option<Word> {
             ),
             Word::Crossed(crossing) => breaking::say(&crossing),
             Word::FirstEnded => notes::first_ended(),
+            // Asked for by `top`.
+            Word::SoFar { .. } | Word::Exited { .. } => {}
             last @ (Word::Report { .. } | Word::Failed(_)) => return Some(last),
         }
     }

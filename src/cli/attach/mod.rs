@@ -17,5 +17,5 @@ mod engine;
 mod front;
 mod memory_killer;
 
-pub(crate) use engine::run as run_engine;
-pub(crate) use front::run as run_front;
+pub(crate) use engine::{Front, run as run_engine};
+pub(crate) use front::{BREAKPOINTS_LEFT, run as run_front};

@@ -204,6 +204,8 @@ impl Thread {
         }
         // SAFETY: inside the trail.
         unsafe { self.at::<u64>(TRAIL + at).write_volatile(word) };
-        header.written += 1;
+        // Behind the word, for a tracer that looks while the thread runs.
+        // SAFETY: an own field.
+        unsafe { (&raw mut header.written).write_volatile(header.written + 1) };
     }
 }

@@ -24,6 +24,9 @@ const RECORD: u64 = size_of::<Record>() as u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot(pub(crate) u32);
 
+/// How often a thread is looked at until it is let be.
+const LOOKS: usize = 16;
+
 /// Blocks that are mapped at once; each time there are twice as many as the time before.
 const FIRST_BLOCKS: u32 = 16;
 
@@ -311,6 +314,62 @@ impl Blocks {
                 }
             }
             self.set(slot, at, u64::from_le_bytes(marks));
+        }
+        steps
+    }
+
+    /// What a thread that runs has counted since it last told of anything; `None` when it tells of something just now.
+    ///
+    /// The agent folds counters when it tells: between two looks at it that see the same, it has folded none.
+    pub(crate) fn counted(&self, slot: Slot, numbers: &Numbers) -> Option<Passage> {
+        let thread = self.owners[slot.0 as usize]?;
+        let agent = || {
+            [
+                offset_of!(Header, slow),
+                offset_of!(Header, written),
+                offset_of!(Header, busy),
+            ]
+            .map(|field| self.header(slot, field))
+        };
+        for _ in 0..LOOKS {
+            let before = agent();
+            let memory = self.header(slot, offset_of!(Header, memory));
+            let steps = self.steps_now(slot, numbers);
+            if before[2] & 1 == 0 && agent() == before {
+                return Some(Passage {
+                    thread,
+                    memory,
+                    shared: self.control(offset_of!(Control, threads)) > 1,
+                    ended: None,
+                    resumed: None,
+                    begun: Vec::new(),
+                    steps,
+                    arrived: None,
+                });
+            }
+        }
+        None
+    }
+
+    /// The steps that are not folded, which stay so.
+    fn steps_now(&self, slot: Slot, numbers: &Numbers) -> Vec<(Step, u64)> {
+        let mut steps = Vec::new();
+        for (routine, (first, end)) in (0..).zip(&numbers.routines) {
+            let marks = self.get(slot, TOUCHED + routine / 8 * 8).to_le_bytes();
+            if marks[(routine % 8) as usize] == 0 {
+                continue;
+            }
+            for number in *first..*end {
+                let at = u64::from(number) * 8;
+                let new = self
+                    .get(slot, COUNTERS + at)
+                    .wrapping_sub(self.get(slot, FOLDED + at));
+                if new != 0
+                    && let Some(step) = numbers.steps.get(number as usize)
+                {
+                    steps.push((*step, new));
+                }
+            }
         }
         steps
     }

@@ -140,6 +140,26 @@ impl<K: Kernel> Core<K> {
         self.tell(thread, space, role, Blocks::read);
     }
 
+    /// What the threads of the process in focus have done while they ran; see [`crate::Session::look_in`].
+    pub(crate) fn look_in(&mut self) -> Vec<Passage> {
+        let space = self.focus.space;
+        let of_it = self.tracees.values().filter(|t| t.space == space);
+        let profiled: Vec<_> = of_it.filter(|t| t.role == Role::Profiled).map(|t| t.id).collect();
+        let mut counted = Vec::new();
+        for thread in profiled {
+            self.tell(thread, space, Role::Profiled, |blocks, slot, numbers, into| {
+                // A step that it takes between is in the next look, and never in two.
+                let now = blocks.counted(slot, numbers);
+                let told = into.len();
+                blocks.collect(slot);
+                blocks.read(slot, numbers, into);
+                // It has told of what was counted.
+                counted.extend(now.filter(|_| into.len() == told));
+            });
+        }
+        counted
+    }
+
     /// The client has read this memory at a hit of the thread.
     pub(crate) fn arrived_at(&mut self, thread: TraceeId, memory: u64) {
         let space = self.space_of(thread.tid);

@@ -1,4 +1,4 @@
-//! What wakes a session that waits: a child whose end is a request.
+//! What wakes a session that waits: a child whose stops and whose end are requests.
 //!
 //! Must not know: who asks, and what for. Between fork and exit the child makes only async-signal-safe calls (fork(2),
 //! signal-safety(7)).
@@ -15,11 +15,12 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 
-/// A child of the tracing thread that ends when the last copy of a pipe's write end is closed.
+/// A child of the tracing thread that stops when a pipe is written to, and ends when its last write end is closed.
 ///
 /// wait4(2) can sleep on nothing but children. So what should wake a session (a request to stop, the
 /// death of a front end) closes the pipe, the child ends, and the wait returns: no signal handler,
-/// no polling, no lost wake-up.
+/// no polling, no lost wake-up. A byte in the pipe wakes it too: the child has itself traced and stops, and is there still
+/// when it was let go on. However many bytes wait, it stops once.
 ///
 /// It is ended and reaped with the session; by a descriptor, since its number may be another's once it was
 /// reaped by a wait (pidfd_open(2)).
@@ -38,7 +39,7 @@ impl Doorbell {
         // SAFETY: the child calls only async-signal-safe functions until it exits.
         let forked = unsafe { libc::fork() };
         match Errno::result(forked)? {
-            0 => wait_for_end_of_file(fd),
+            0 => answer(fd),
             pid => {
                 let bell = Self {
                     tid: Tid(pid),
@@ -94,26 +95,75 @@ fn end_and_reap(process: &OwnedFd) {
     }
 }
 
-fn wait_for_end_of_file(fd: i32) -> ! {
+/// The child's life.
+fn answer(fd: i32) -> ! {
     // SAFETY: prctl with a signal number takes no memory. The doorbell must not outlive the thread that forked it.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     keep_only(fd);
-    let mut byte = 0_u8;
+    let mut bytes = [0_u8; 64];
+    let mut is_traced = false;
     loop {
-        // SAFETY: `byte` is writable; read is async-signal-safe.
-        let got = unsafe { libc::read(fd, ptr::from_mut(&mut byte).cast(), 1) };
-        if got >= 0 || Errno::last_raw() != libc::EINTR {
+        // SAFETY: `bytes` is writable for its length; read is async-signal-safe.
+        let got = unsafe { libc::read(fd, bytes.as_mut_ptr().cast(), bytes.len()) };
+        if got > 0 {
+            is_traced = is_traced || has_itself_traced();
+            if is_traced {
+                // SAFETY: raise takes a number and is async-signal-safe.
+                unsafe { libc::raise(libc::SIGSTOP) };
+            }
+        } else if got == 0 || Errno::last_raw() != libc::EINTR {
             exit_now(0);
         }
     }
 }
 
+/// Only a traced child's stops are told of by a wait without WUNTRACED (wait4(2)). The parent is the tracer: the thread
+/// that forked.
+fn has_itself_traced() -> bool {
+    // SAFETY: PTRACE_TRACEME takes no memory; a bare system call.
+    let asked = unsafe {
+        libc::ptrace(
+            libc::PTRACE_TRACEME,
+            0,
+            ptr::null_mut::<c_void>(),
+            ptr::null_mut::<c_void>(),
+        )
+    };
+    asked == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::{Stop, decode};
+    use crate::event::End;
     use crate::ids::Pid;
     use crate::sys::linux::Linux;
-    use crate::sys::{Kernel, WaitFor, procfs};
+    use crate::sys::{Go, Kernel, Signal, WaitFor, procfs};
+    use std::io::Write;
+
+    #[test]
+    fn a_doorbell_that_is_rung_stops_once_and_ends_when_it_is_hung_up() {
+        let (bell, mut writer) = Doorbell::hang_up().expect("a child");
+        let tid = bell.tid;
+        let mut kernel = Linux::default();
+        for rings in [&b"1"[..], b"22"] {
+            writer.write_all(rings).expect("the child reads");
+            let (stopped, status) = kernel
+                .wait(WaitFor::Only(tid))
+                .expect("a child")
+                .expect("it stops");
+            assert!(bell.is(stopped));
+            assert_eq!(decode(status), Stop::Signal(Signal::STOP));
+            kernel.resume(tid, Go::On, Signal::NONE).expect("it stands");
+        }
+        drop(writer);
+        let (_, status) = kernel
+            .wait(WaitFor::Only(tid))
+            .expect("a child")
+            .expect("it ends");
+        assert_eq!(decode(status), Stop::Ended(End::Exited(0)));
+    }
 
     #[test]
     fn a_doorbell_leaves_no_process_behind_whether_it_was_rung_or_not() {

@@ -221,7 +221,7 @@ pub(crate) fn run(session: &mut Session) -> Profile {
                 *profile.sites.entry(hit.site.index()).or_default() += 1;
             }
             Event::ThreadEnding(_) => profile.endings += 1,
-            Event::Passed | Event::Stopped(_) | Event::Began(_) => {}
+            Event::Passed | Event::Stopped(_) | Event::Began(_) | Event::Woken => {}
             last @ (Event::Ended(_) | Event::Executed | Event::Over | Event::StopRequested) => {
                 profile.last = Some(last);
                 return profile;

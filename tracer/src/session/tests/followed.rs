@@ -25,6 +25,7 @@ fn play_all(core: &mut Core<Scene>) -> Vec<(Pid, Event)> {
             | Event::Passed
             | Event::Stopped(_)
             | Event::StopRequested
+            | Event::Woken
             | Event::Over => {}
         }
         if event == Event::Executed {
