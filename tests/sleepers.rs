@@ -100,7 +100,7 @@ fn those_that_take_turns_go_on(engine: Engine) {
         // A turn of all of them, and more.
         let enough = calls + 250;
         while calls < enough {
-            target.say("how many?");
+            target.say("");
             calls = target.hear().parse().expect("a number");
         }
         lineprof.signal(Signal::SIGINT);

@@ -87,16 +87,9 @@ fn known_by(type_name: &str, address: usize) -> Option<Known> {
         return (name == type_name).then_some(Known::CalledBy(address));
     }
     let is_path = name.contains("::") && !name.starts_with(['(', '[', '*']);
-    let is_type = [
-        "fn(",
-        "dyn ",
-        "unsafe fn(",
-        "extern ",
-        "for<",
-        "alloc::boxed::Box<",
-    ]
-    .iter()
-    .any(|start| name.starts_with(start));
+    // `fn(i32)`, `extern "C" fn()`, `for<'a> fn(&'a str)`: no path is before the word.
+    let is_pointer = name.find("fn(").is_some_and(|at| !name[..at].contains("::"));
+    let is_type = is_pointer || name.starts_with("dyn ") || name.starts_with("alloc::boxed::Box<");
     (is_path && !is_type).then(|| Known::Path(name.to_owned()))
 }
 

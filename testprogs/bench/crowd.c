@@ -3,12 +3,14 @@
    crowd hot RUNNERS SLEEPERS    each runner calls `serve` all the time
    crowd relay RUNNERS 0         each wakes the next, and sleeps
 
-   Prints "ready"; each line on the standard input is answered by the number of calls so far. */
+   Prints "ready"; a line with a number is answered by the number of calls within so many milliseconds, and by how many
+   nanoseconds that were; an empty line by the calls so far. */
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MOST = 4096, LINE = 64 };
@@ -95,7 +97,17 @@ int main(int argc, char **argv)
     puts("ready");
     fflush(stdout);
     while (fgets(line, sizeof line, stdin)) {
-        printf("%ld\n", calls());
+        long milliseconds = atol(line), before = calls();
+        struct timespec from, to, length = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+        if (milliseconds == 0) {
+            printf("%ld\n", before);
+        } else {
+            clock_gettime(CLOCK_MONOTONIC, &from);
+            nanosleep(&length, NULL);
+            long within = calls() - before;
+            clock_gettime(CLOCK_MONOTONIC, &to);
+            printf("%ld %ld\n", within, (to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec);
+        }
         fflush(stdout);
     }
     return 0;

@@ -77,6 +77,7 @@ mod sys;
 mod tracee;
 mod trap_setting;
 mod untraced;
+mod waiting;
 
 pub use addr::{RemoteAddr, RemoteRange};
 pub use address_space::Engine;

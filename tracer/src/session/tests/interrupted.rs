@@ -1,6 +1,7 @@
 //! Calls that our interrupt ended: C002 and C095 of issue #3.
 
 use super::*;
+use crate::sys::WaitFor;
 
 /// A thread in a call that the interrupt of a detach ends with EINTR; the bytes its pc has moved by then.
 fn moved_by_detach(number: i64, prepare: impl FnOnce(&mut Scene)) -> u64 {

@@ -3,6 +3,7 @@
 //! wait4(2) answers with the first stopped thread of its list, whoever has waited longest.
 
 use super::*;
+use crate::waiting::waits_a_round;
 
 const THREADS: std::ops::Range<i32> = 100..108;
 const VISITS: usize = 40;
