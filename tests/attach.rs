@@ -284,3 +284,25 @@ fn each_session_counts_what_sleeps_between_them() {
         assert_eq!(target.finish().code(), 0, "{engine:?}");
     }
 }
+
+/// What a session leaves in a process does not add up to where the next has no room.
+#[test]
+fn the_twentieth_session_stops_no_more_than_the_first() {
+    let mut target = serving_by(&mut Command::new(
+        Program::load("c/back_in_the_middle.c").build_first().path,
+    ));
+    let mut stops = Vec::new();
+    for _ in 0..20 {
+        let lineprof = attached(&target, Engine::Inline);
+        for _ in 0..20 {
+            target.say("0");
+            assert_eq!(target.hear(), "stored 10");
+        }
+        lineprof.signal(Signal::SIGINT);
+        let finished = lineprof.finish();
+        assert_eq!(finished.code(), 0, "{}", finished.stderr_text());
+        stops.push(report(&finished).tracing.stops);
+    }
+    assert_eq!(stops, [stops[0]; 20]);
+    assert_eq!(target.finish().code(), 0);
+}

@@ -29,6 +29,9 @@ const HIGHEST: [u8; 14] = [
     BREAKPOINT, 0x61, 0x60, 0x3F, 0x37, 0x2F, 0x27, 0x1F, 0x1E, 0x17, 0x16, 0x0E, 0x07, 0x06,
 ];
 
+/// `jmp rel32`.
+const JUMP: u8 = 0xE9;
+
 /// Doors that lie no further apart have one mapping for their landings.
 const GAP: u64 = 1 << 20;
 /// Kept between landings and what lies around them: a stack grows.
@@ -67,6 +70,25 @@ fn pages(
     })
 }
 
+/// More is not looked at to find out what it is.
+const LONGEST_LEFT: u64 = 16 << 20;
+
+/// Whether memory holds landings and nothing else: jumps, and zeros between them.
+fn are_landings(bytes: &[u8]) -> bool {
+    let (mut at, mut jumps) = (0, 0);
+    while at < bytes.len() {
+        match bytes[at] {
+            0 => at += 1,
+            JUMP => {
+                jumps += 1;
+                at += LONG as usize;
+            }
+            _ => return false,
+        }
+    }
+    jumps > 0
+}
+
 /// The pages of `range` that are in none of `own`, as few ranges as can be.
 fn missing(range: RemoteRange, own: &[RemoteRange]) -> Vec<RemoteRange> {
     let mut found: Vec<RemoteRange> = Vec::new();
@@ -103,6 +125,10 @@ impl<K: Kernel> Core<K> {
         for group in groups(&at) {
             for highest in HIGHEST {
                 let mappings = self.kernel.mappings(tid)?;
+                if let (Some(first), Some(last)) = (group.first(), group.last()) {
+                    let ends = (landing(*first, highest), landing(*last, highest));
+                    self.adopt_landings(tid, space, &mappings, ends)?;
+                }
                 let own = &self.spaces[space].inlined.landings;
                 let Some(range) = pages(&mappings, own, group, highest) else {
                     continue;
@@ -117,7 +143,7 @@ impl<K: Kernel> Core<K> {
                     let Ok(distance) = crate::arch::distance(landing.plus(LONG), to) else {
                         continue;
                     };
-                    let jump = [&[0xE9], distance.to_le_bytes().as_slice()].concat();
+                    let jump = [&[JUMP], distance.to_le_bytes().as_slice()].concat();
                     self.kernel.write_memory(tid, landing, &jump)?;
                     let inlined = &self.spaces[space].inlined;
                     places.extend(inlined.find(to).map(|(place, state)| (landing, place, state)));
@@ -128,6 +154,33 @@ impl<K: Kernel> Core<K> {
             }
         }
         Ok(landings)
+    }
+
+    /// Takes over the pages that a session before has left for these landings: else there were no room after some sessions.
+    fn adopt_landings(
+        &mut self,
+        tid: Tid,
+        space: SpaceId,
+        mappings: &[Mapping],
+        (first, last): (RemoteAddr, RemoteAddr),
+    ) -> Answer<()> {
+        for there in mappings {
+            let range = there.range;
+            let near = range.start.0 < last.0 + LONG + MARGIN && first.0 < range.end.0.saturating_add(MARGIN);
+            let may_be = there.executable && !there.writable && !there.shared && there.inode == 0;
+            let length = range.end.0 - range.start.0;
+            let own = &self.spaces[space].inlined.landings;
+            let is_known = own.iter().any(|known| known.contains(range.start));
+            if !near || !may_be || is_known || length > LONGEST_LEFT {
+                continue;
+            }
+            let mut bytes = vec![0; length as usize];
+            let read = self.kernel.read_memory(tid, range.start, &mut bytes)?;
+            if read == bytes.len() && are_landings(&bytes) {
+                self.spaces[space].inlined.landings.push(range);
+            }
+        }
+        Ok(())
     }
 
     /// Maps what is not there yet of the pages of landings: whether all are there then.
@@ -227,6 +280,14 @@ mod tests {
         let low = [RemoteAddr(0x40_1000)];
         assert_eq!(pages(&[], &[], &low, BREAKPOINT), None);
         assert!(pages(&[], &[], &low, 0x61).is_some());
+    }
+
+    #[test]
+    fn landings_are_known_by_what_is_in_them() {
+        let jump = [JUMP, 1, 2, 3, 4];
+        assert!(are_landings(&[[0; 7].as_slice(), &jump, &[0; 3], &jump].concat()));
+        assert!(!are_landings(&[0; 64]), "anybody's");
+        assert!(!are_landings(&[&jump, [0x90].as_slice()].concat()), "code");
     }
 
     #[test]
