@@ -218,9 +218,13 @@ impl<K: Kernel> Core<K> {
         };
         let sought: HashSet<u64> = routines.iter().flat_map(inside).collect();
         let mut found = HashSet::new();
+        let mappings = match threads.first() {
+            Some(tid) => self.kernel.mappings(*tid)?,
+            None => Vec::new(),
+        };
         for tid in threads {
             let sp = self.kernel.registers(*tid)?.sp();
-            let words = self.words_on_stack(*tid, sp)?;
+            let words = self.words_on_stack(*tid, sp, &mappings)?;
             found.extend(words.into_iter().filter(|word| sought.contains(word)));
         }
         let (left_out, kept): (Vec<_>, Vec<_>) = routines

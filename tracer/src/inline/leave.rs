@@ -12,6 +12,7 @@ use super::signals::Leaving;
 use crate::ids::{SpaceId, Tid};
 use crate::in_place::Whom;
 use crate::session::Core;
+use crate::sys::procfs::Mapping;
 use crate::sys::{Answer, Kernel, gone_is_fine};
 use crate::tracee::Role;
 use nix::errno::Errno;
@@ -40,11 +41,12 @@ impl<K: Kernel> Core<K> {
             return Ok(());
         }
         self.leave_copy(tid, Leaving::ForGood)?;
-        self.give_gs_back(tid, space)
+        let mappings = self.kernel.mappings(tid)?;
+        self.give_gs_back(tid, space, &mappings)
     }
 
-    fn give_gs_back(&mut self, tid: Tid, space: SpaceId) -> Answer<()> {
-        if self.returns_to_copy(tid, space)? {
+    fn give_gs_back(&mut self, tid: Tid, space: SpaceId, mappings: &[Mapping]) -> Answer<()> {
+        if self.returns_to_copy(tid, space, mappings)? {
             return Ok(());
         }
         self.forget_block(tid, space)
@@ -68,11 +70,16 @@ impl<K: Kernel> Core<K> {
             tracing::warn!("the way into the copies is open still: they go on, and what they count is lost");
             return Ok(());
         }
+        // Once for all of them: with thousands of threads it is long.
+        let mut by = stands.iter().chain(held).copied().chain(self.any_thread());
+        let mappings = by
+            .find_map(|tid| self.kernel.mappings(tid).ok())
+            .unwrap_or_default();
         for tid in stands.iter().chain(held) {
             gone_is_fine(self.leave_copy(*tid, Leaving::ForGood))?;
-            gone_is_fine(self.give_gs_back(*tid, space))?;
+            gone_is_fine(self.give_gs_back(*tid, space, &mappings))?;
         }
-        self.note_sleepers(space)?;
+        self.note_sleepers(space, &mappings)?;
         let blocks = self.spaces[space].inlined.blocks.as_ref();
         for (_, thread) in blocks.map(super::blocks::Blocks::in_use).unwrap_or_default() {
             let role = self

@@ -57,30 +57,36 @@ fn of_sessions_before(mappings: &[Mapping]) -> Vec<RemoteRange> {
 
 impl<K: Kernel> Core<K> {
     /// Whether a stopped thread has, or may go back to, a place in a copy; then its block is marked.
-    pub(super) fn returns_to_copy(&mut self, tid: Tid, space: SpaceId) -> Answer<bool> {
+    pub(super) fn returns_to_copy(&mut self, tid: Tid, space: SpaceId, mappings: &[Mapping]) -> Answer<bool> {
         let registers = self.kernel.registers(tid)?;
-        self.look_for_copies(tid, space, registers.sp(), registers.pc())
+        self.look_for_copies(tid, space, mappings, (registers.sp(), registers.pc()))
     }
 
     /// The same for all threads that sleep, as the kernel tells where.
-    pub(super) fn note_sleepers(&mut self, space: SpaceId) -> Answer<()> {
+    pub(super) fn note_sleepers(&mut self, space: SpaceId, mappings: &[Mapping]) -> Answer<()> {
         let all = self.tracees.values();
         let running = all.filter(|t| t.space == space && t.state == State::Running);
         let threads: Vec<(Tid, Pid)> = running.map(|t| (t.id.tid, t.process)).collect();
         for (tid, process) in threads {
-            if let Some((sp, pc)) = procfs::sleeps_at(process, tid) {
-                gone_is_fine(self.look_for_copies(tid, space, sp, pc).map(drop))?;
+            if let Some(stands) = procfs::sleeps_at(process, tid) {
+                gone_is_fine(self.look_for_copies(tid, space, mappings, stands).map(drop))?;
             }
         }
         Ok(())
     }
 
-    fn look_for_copies(&mut self, tid: Tid, space: SpaceId, sp: RemoteAddr, pc: RemoteAddr) -> Answer<bool> {
+    fn look_for_copies(
+        &mut self,
+        tid: Tid,
+        space: SpaceId,
+        mappings: &[Mapping],
+        (sp, pc): (RemoteAddr, RemoteAddr),
+    ) -> Answer<bool> {
         let thread = self.tracees.get(&tid).map(|t| t.id);
         let Some((slot, _)) = thread.and_then(|thread| self.block_of(thread, space)) else {
             return Ok(false);
         };
-        let words = self.words_on_stack(tid, sp)?;
+        let words = self.words_on_stack(tid, sp, mappings)?;
         let inlined = &self.spaces[space].inlined;
         let is_in = |word: u64| Inlined::contains(inlined, RemoteAddr(word));
         let returns = is_in(pc.0) || words.into_iter().any(is_in);
@@ -91,8 +97,12 @@ impl<K: Kernel> Core<K> {
     }
 
     /// What lies on the stack of a thread that does not run, from just below its pointer to its end.
-    pub(super) fn words_on_stack(&mut self, tid: Tid, sp: RemoteAddr) -> Answer<Vec<u64>> {
-        let mappings = self.kernel.mappings(tid)?;
+    pub(super) fn words_on_stack(
+        &mut self,
+        tid: Tid,
+        sp: RemoteAddr,
+        mappings: &[Mapping],
+    ) -> Answer<Vec<u64>> {
         let Some(stack) = mappings.iter().find(|m| m.range.contains(sp)) else {
             return Ok(Vec::new());
         };
