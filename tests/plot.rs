@@ -7,7 +7,7 @@ use lineprof::timeline::{Content, Span};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{Finished, Lineprof, Program, Running};
+use support::{Finished, Lineprof, Program, Running, mprof};
 use tempfile::TempDir;
 
 const RUN: &str = "mprofile_20260301120000.dat";
@@ -183,16 +183,6 @@ fn calls<'content>(content: &'content Content, name: &str) -> Vec<&'content Span
 fn is_a_step(span: &Span) -> bool {
     let added = span.end.memory.0 - span.begin.memory.0;
     span.depth == 1 && (added - STEP).abs() < ROUNDED
-}
-
-fn mprof(folder: &Path, arguments: &[&str]) -> Finished {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mprof/bin/mprof");
-    let mut command = Command::new(&program);
-    command
-        .current_dir(folder)
-        .env("MPLBACKEND", "Agg")
-        .args(arguments);
-    Running::start(&mut command).finish()
 }
 
 #[test]

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{Finished, Lineprof, Running, compile, testprogs};
+use support::{Finished, Lineprof, Running, compile, mprof, testprogs};
 use tempfile::TempDir;
 
 fn steps() -> PathBuf {
@@ -294,16 +294,6 @@ fn what_cannot_be_sampled_says_why() {
 }
 
 // What mprof makes of it.
-
-fn mprof(folder: &Path, arguments: &[&str]) -> Finished {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mprof/bin/mprof");
-    let mut command = Command::new(&program);
-    command
-        .current_dir(folder)
-        .env("MPLBACKEND", "Agg")
-        .args(arguments);
-    Running::start(&mut command).finish()
-}
 
 fn lineprof(folder: &Path, arguments: &[&str]) -> Finished {
     Lineprof::new()

@@ -24,7 +24,7 @@ use lineprof_tracer::End;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 
-use super::args::{BreakAction, Engine, Profile};
+use super::args::{BreakAction, Profile};
 use super::hint::{self, Failure};
 use super::permission::{self, Facts};
 use super::size;
@@ -62,11 +62,8 @@ pub(crate) fn heir(args: &Profile, path: Option<&OsStr>) -> Result<Heir, Failure
         }
         action => action.unwrap_or_default(),
     };
-    if is_set && args.means.engine == Engine::Inline {
-        return Err(Failure::new(
-            "`--engine inline` cannot break on the line: a process that counts its lines itself tells of them late",
-        )
-        .hint("leave `--engine` out: each line is a breakpoint then"));
+    if is_set {
+        args.means.stop_at_lines("break on the line")?;
     }
     let family = args.family.children || args.family.merge_children;
     if family && !matches!(action, BreakAction::Report) {
@@ -117,8 +114,8 @@ pub(crate) fn trigger(args: &Profile) -> Trigger {
 
 /// Limits cost a stop a line, which nobody asked for.
 pub(crate) fn note_engine(args: &Profile) {
-    if trigger(args).is_set() && args.means.engine == Engine::Auto {
-        eprintln!("lineprof: to break on the very line, each line is a breakpoint: the program runs slower");
+    if trigger(args).is_set() {
+        args.means.note_stops("break on the very line");
     }
 }
 

@@ -23,6 +23,24 @@ impl Means {
         }
         Ok(())
     }
+
+    /// Whether what cannot be done inline can be done.
+    pub(super) fn stop_at_lines(self, cannot: &str) -> Result<(), Failure> {
+        if self.engine != Engine::Inline {
+            return Ok(());
+        }
+        let failure = Failure::new(format!(
+            "`--engine inline` cannot {cannot}: a process that counts its lines itself tells of them late"
+        ));
+        Err(failure.hint("leave `--engine` out: each line is a breakpoint then"))
+    }
+
+    /// Says that each line costs a stop, which nobody asked for.
+    pub(super) fn note_stops(self, why: &str) {
+        if self.engine == Engine::Auto {
+            eprintln!("lineprof: to {why}, each line is a breakpoint: the program runs slower");
+        }
+    }
 }
 
 #[cfg(test)]

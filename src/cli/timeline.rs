@@ -10,7 +10,7 @@ use lineprof::profiler::{Profiled, Timeline};
 use lineprof::report::escape::Escaped;
 use lineprof::timeline::{Record, Span, Writer, command_line};
 
-use super::args::{Engine, Profile};
+use super::args::Profile;
 use super::breaking;
 use super::functions::counted;
 use super::hint::{self, Failure};
@@ -24,12 +24,7 @@ pub(crate) fn check(args: &Profile) -> Result<(), Failure> {
     let Some(path) = args.timeline.as_deref() else {
         return Ok(());
     };
-    if args.means.engine == Engine::Inline {
-        return Err(Failure::new(
-            "`--engine inline` cannot tell when a call began: a process that counts its lines itself tells of them late",
-        )
-        .hint("leave `--engine` out: each line is a breakpoint then"));
-    }
+    args.means.stop_at_lines("tell when a call began")?;
     if args.family.children || args.family.merge_children {
         return Err(Failure::new(
             "`--timeline` is of one process, and `--children` and `--merge-children` of many",
@@ -49,10 +44,8 @@ pub(crate) fn check(args: &Profile) -> Result<(), Failure> {
         );
     }
     to.check().map_err(|error| not_written(path, &error))?;
-    if args.means.engine == Engine::Auto && !breaking::trigger(args).is_set() {
-        eprintln!(
-            "lineprof: to tell when each call begins and ends, each line is a breakpoint: the program runs slower"
-        );
+    if !breaking::trigger(args).is_set() {
+        args.means.note_stops("tell when each call begins and ends");
     }
     Ok(())
 }

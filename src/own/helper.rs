@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::word::{STOP, Word};
-use crate::profile::Profile;
+use crate::profile::{Profile, Report};
 use crate::profiler::Error;
 
 /// A `lineprof engine` that traces this process.
@@ -21,6 +21,14 @@ pub(super) struct Helper {
     /// `None` once it was asked to end.
     to: Option<ChildStdin>,
     from: BufReader<ChildStdout>,
+}
+
+/// What is waited for.
+enum Heard {
+    /// Every site is planted.
+    Running,
+    /// The end.
+    Report(Report),
 }
 
 impl Helper {
@@ -52,11 +60,38 @@ impl Helper {
             to: Some(to),
             from: BufReader::new(from),
         };
+        match helper.hear()? {
+            Heard::Running => Ok(helper),
+            Heard::Report(_) => Err(Error::NoReport),
+        }
+    }
+
+    /// Ends the profile; what came of it.
+    ///
+    /// # Errors
+    /// It had none to tell.
+    pub(super) fn finish(mut self) -> Result<Profile, Error> {
+        self.ask_to_end();
         loop {
-            match helper.hear()? {
-                Some(Word::Running { .. }) => return Ok(helper),
+            if let Heard::Report(report) = self.hear()? {
+                let profile = report.into_profiles().into_iter().next();
+                return profile.ok_or(Error::NoReport);
+            }
+        }
+    }
+
+    /// The next word that matters; a failure, and the end without a report, are errors.
+    fn hear(&mut self) -> Result<Heard, Error> {
+        loop {
+            let word = Word::read(&mut self.from).map_err(|source| Error::Words {
+                program: self.program.clone(),
+                source,
+            })?;
+            match word {
+                Some(Word::Running { .. }) => return Ok(Heard::Running),
+                Some(Word::Report { report, .. }) => return Ok(Heard::Report(report)),
                 Some(Word::Failed(failure)) => return Err(Error::Refused(failure)),
-                Some(Word::Report { .. }) | None => return Err(Error::NoReport),
+                None => return Err(Error::NoReport),
                 Some(
                     Word::Selected { .. }
                     | Word::Unmatched { .. }
@@ -68,41 +103,6 @@ impl Helper {
                 ) => {}
             }
         }
-    }
-
-    /// Ends the profile; what came of it.
-    ///
-    /// # Errors
-    /// It had none to tell.
-    pub(super) fn finish(mut self) -> Result<Profile, Error> {
-        self.ask_to_end();
-        loop {
-            match self.hear()? {
-                Some(Word::Report { report, .. }) => {
-                    let profile = report.into_profiles().into_iter().next();
-                    return profile.ok_or(Error::NoReport);
-                }
-                Some(Word::Failed(failure)) => return Err(Error::Refused(failure)),
-                None => return Err(Error::NoReport),
-                Some(
-                    Word::Running { .. }
-                    | Word::Selected { .. }
-                    | Word::Unmatched { .. }
-                    | Word::Loaded { .. }
-                    | Word::Crossed(_)
-                    | Word::SoFar { .. }
-                    | Word::Exited { .. }
-                    | Word::FirstEnded,
-                ) => {}
-            }
-        }
-    }
-
-    fn hear(&mut self) -> Result<Option<Word>, Error> {
-        Word::read(&mut self.from).map_err(|source| Error::Words {
-            program: self.program.clone(),
-            source,
-        })
     }
 
     fn ask_to_end(&mut self) {

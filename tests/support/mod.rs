@@ -19,6 +19,7 @@ mod attach;
 mod build;
 mod library;
 mod lineprof;
+mod mprof;
 mod program;
 mod real;
 mod report;
@@ -30,6 +31,7 @@ pub(crate) use attach::{
 pub(crate) use build::{Binary, build_dir, compile};
 pub(crate) use library::{compile_with_library, run_with_lineprof, run_with_lineprof_in};
 pub(crate) use lineprof::{Engine, Lineprof};
+pub(crate) use mprof::mprof;
 pub(crate) use program::{Annotation, Exit, Expected, Program, programs_on_disk, testprogs};
 pub(crate) use real::{Real, lua, sqlite};
 pub(crate) use report::{Crossing, End, Function, Line, Report};

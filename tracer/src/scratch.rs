@@ -191,23 +191,6 @@ impl Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
-
-    fn mapping(start: u64, end: u64) -> Mapping {
-        Mapping {
-            range: RemoteRange {
-                start: RemoteAddr(start),
-                end: RemoteAddr(end),
-            },
-            executable: true,
-            writable: false,
-            shared: false,
-            offset: 0,
-            device: (0, 0),
-            inode: 1,
-            path: PathBuf::new(),
-        }
-    }
 
     fn range(start: u64, end: u64) -> RemoteRange {
         RemoteRange {
@@ -220,8 +203,8 @@ mod tests {
     fn a_pie_gets_its_slots_below_it_and_at_a_distance() {
         let image = 0x5555_5555_4000;
         let maps = [
-            mapping(image, image + 0x5000),
-            mapping(0x7FFF_F7C0_0000, 0x7FFF_F7E0_0000),
+            Mapping::of_test(image, image + 0x5000),
+            Mapping::of_test(0x7FFF_F7C0_0000, 0x7FFF_F7E0_0000),
         ];
         let place = places(&maps, range(image + 0x1000, image + 0x2000), 8192)[0];
         assert!(place.0 + 8192 + DISTANCE <= image);
@@ -230,7 +213,10 @@ mod tests {
 
     #[test]
     fn a_fixed_program_gets_them_in_the_little_room_below_it() {
-        let maps = [mapping(0x40_0000, 0x40_5000), mapping(0x40_5000, 0x42_6000)];
+        let maps = [
+            Mapping::of_test(0x40_0000, 0x40_5000),
+            Mapping::of_test(0x40_5000, 0x42_6000),
+        ];
         let place = places(&maps, range(0x40_1000, 0x40_2000), 8192)[0];
         assert!(place.0 >= LOWEST && place.0 + 8192 < 0x40_0000);
     }
@@ -238,8 +224,8 @@ mod tests {
     #[test]
     fn a_library_among_libraries_gets_the_nearest_gap() {
         let maps = [
-            mapping(0x7F00_0000_0000, 0x7F00_0010_0000),
-            mapping(0x7F00_0020_0000, 0x7F00_0030_0000),
+            Mapping::of_test(0x7F00_0000_0000, 0x7F00_0010_0000),
+            Mapping::of_test(0x7F00_0020_0000, 0x7F00_0030_0000),
         ];
         let place = places(&maps, range(0x7F00_0020_1000, 0x7F00_0020_2000), 4096)[0];
         assert!(
@@ -250,7 +236,7 @@ mod tests {
 
     #[test]
     fn no_gap_in_reach_is_no_place() {
-        let all = [mapping(0, 0x7FFF_FFFF_F000)];
+        let all = [Mapping::of_test(0, 0x7FFF_FFFF_F000)];
         assert_eq!(places(&all, range(0x40_1000, 0x40_2000), 4096), []);
     }
 

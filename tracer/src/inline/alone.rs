@@ -13,6 +13,7 @@
 
 use super::copy::Facts;
 use super::doors::{self, Door};
+use super::promote::Loaded;
 use super::routine::NotInline;
 use crate::addr::RemoteAddr;
 use crate::address_space::may_inject;
@@ -150,7 +151,7 @@ impl<K: Kernel> Core<K> {
                     return Ok(());
                 }
             }
-            core.promote_whole(tid, space, waiting, held)?;
+            core.promote_held(tid, space, waiting, Loaded::Whole, held)?;
             core.spaces[space].inlined.waiting.clear();
             // Those that had stopped by themselves are in no list.
             let of_it = core.tracees.values().filter(|t| t.space == space);

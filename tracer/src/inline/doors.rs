@@ -12,11 +12,16 @@
 
 use super::routine::Routine;
 use crate::addr::{RemoteAddr, RemoteRange};
+use crate::arch::distance;
 use crate::code::Flow;
+use crate::sys::Answer;
+use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes of `jmp rel32`.
 pub(crate) const LONG: u64 = 5;
+/// The first of them.
+pub(crate) const JUMP: u8 = 0xE9;
 /// Bytes of `jmp rel8`.
 const SHORT: u64 = 2;
 
@@ -134,6 +139,15 @@ pub(crate) fn plan(routine: &Routine, past: Past) -> Doors {
         }
     }
     plan
+}
+
+/// The bytes of a long jump.
+///
+/// # Errors
+/// ERANGE where it does not reach.
+pub(crate) fn long_jump(from: RemoteAddr, to: RemoteAddr) -> Answer<Vec<u8>> {
+    let distance = distance(from.plus(LONG), to).or(Err(Errno::ERANGE))?;
+    Ok([&[JUMP], distance.to_le_bytes().as_slice()].concat())
 }
 
 /// The instructions that begin within a long jump at `at`.

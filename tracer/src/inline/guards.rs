@@ -9,7 +9,7 @@
 //! The distance of such a jump is given by the bytes that stop, so the landings lie as far from each other as the doors do:
 //! pages of them mirror the code. The idea is LiteInst's (Chamith et al., PLDI 2017).
 
-use super::doors::LONG;
+use super::doors::{JUMP, LONG, long_jump};
 use super::space::Region;
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::address_space::map_executable;
@@ -28,9 +28,6 @@ use std::collections::{BTreeMap, HashMap};
 const HIGHEST: [u8; 14] = [
     BREAKPOINT, 0x61, 0x60, 0x3F, 0x37, 0x2F, 0x27, 0x1F, 0x1E, 0x17, 0x16, 0x0E, 0x07, 0x06,
 ];
-
-/// `jmp rel32`.
-const JUMP: u8 = 0xE9;
 
 /// Doors that lie no further apart have one mapping for their landings.
 const GAP: u64 = 1 << 20;
@@ -140,10 +137,9 @@ impl<K: Kernel> Core<K> {
                 let all: Vec<_> = group.iter().filter_map(of_door).collect();
                 let mut places = Vec::new();
                 for (door, landing, to) in all {
-                    let Ok(distance) = crate::arch::distance(landing.plus(LONG), to) else {
+                    let Ok(jump) = long_jump(landing, to) else {
                         continue;
                     };
-                    let jump = [&[JUMP], distance.to_le_bytes().as_slice()].concat();
                     self.kernel.write_memory(tid, landing, &jump)?;
                     let inlined = &self.spaces[space].inlined;
                     places.extend(inlined.find(to).map(|(place, state)| (landing, place, state)));
@@ -215,22 +211,6 @@ impl<K: Kernel> Core<K> {
 mod tests {
     use super::*;
 
-    fn mapping(start: u64, end: u64) -> Mapping {
-        Mapping {
-            range: RemoteRange {
-                start: RemoteAddr(start),
-                end: RemoteAddr(end),
-            },
-            executable: true,
-            writable: false,
-            shared: false,
-            offset: 0,
-            device: (0, 0),
-            inode: 0,
-            path: std::path::PathBuf::new(),
-        }
-    }
-
     #[test]
     fn every_byte_of_the_jump_to_a_landing_stops() {
         let door = RemoteAddr(0x5555_5555_1234);
@@ -252,10 +232,10 @@ mod tests {
         let found = pages(&[], &[], &doors, BREAKPOINT).expect("room");
         assert_eq!(found.start.0, landing(doors[0], BREAKPOINT).0 & !0xFFF);
         assert!(found.end.0 >= landing(doors[1], BREAKPOINT).0 + LONG);
-        let above = mapping(found.end.0 + MARGIN, found.end.0 + 2 * MARGIN);
-        let below = mapping(0x1000, found.start.0 - MARGIN);
+        let above = Mapping::of_test(found.end.0 + MARGIN, found.end.0 + 2 * MARGIN);
+        let below = Mapping::of_test(0x1000, found.start.0 - MARGIN);
         assert!(pages(&[below, above], &[], &doors, BREAKPOINT).is_some());
-        let too_near = mapping(found.end.0 + MARGIN - PAGE, found.end.0 + MARGIN);
+        let too_near = Mapping::of_test(found.end.0 + MARGIN - PAGE, found.end.0 + MARGIN);
         let mappings = [too_near];
         assert_eq!(pages(&mappings, &[], &doors, BREAKPOINT), None);
         let own = [mappings[0].range];

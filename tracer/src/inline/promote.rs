@@ -11,14 +11,14 @@
 
 use super::blocks::Blocks;
 use super::copy::{self, Facts};
-use super::doors::{Door, Doors, LONG, Past};
+use super::doors::{Door, Doors, Past, long_jump};
 use super::routine::{NotInline, Routine, RoutineRequest};
 use super::space::{Inline, Inlined, Patch, Region};
 use crate::addr::{RemoteAddr, RemoteRange};
 use crate::address_space::{Engine, may_inject};
 use crate::agent::layout::{ANONYMOUS, PAGE, RESIDENT};
 use crate::agent::{self};
-use crate::arch::{BREAKPOINT, distance};
+use crate::arch::BREAKPOINT;
 use crate::ids::{SiteId, SpaceId, Tid};
 use crate::in_place::Whom;
 use crate::options::{Gauge, Keeper};
@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Whether the loader has put its addresses into the tables that routines jump by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Loaded {
+pub(super) enum Loaded {
     /// One of the routines runs.
     Whole,
     /// The loader's own breakpoint, or another one, was met.
@@ -80,19 +80,6 @@ impl<K: Kernel> Core<K> {
         })
     }
 
-    /// Copies routines whose tables are filled in, with every other thread in `held`.
-    ///
-    /// *State*: calls can be run in `tid`.
-    pub(super) fn promote_whole(
-        &mut self,
-        tid: Tid,
-        space: SpaceId,
-        waiting: Vec<RoutineRequest>,
-        held: &[Tid],
-    ) -> Answer<()> {
-        self.promote_held(tid, space, waiting, Loaded::Whole, held)
-    }
-
     /// Lets threads that have met a breakpoint, and not told of it yet, tell: their pc is one byte late (`detach`), and is
     /// no place in the code. They stand in that stop afterwards, parked, and are held no more.
     pub(super) fn take_queued_traps(&mut self, tid: Tid, held: &mut Vec<Tid>) -> Answer<()> {
@@ -125,7 +112,10 @@ impl<K: Kernel> Core<K> {
         Ok(is_free || self.is_of_session_before(tid, base)?)
     }
 
-    fn promote_held(
+    /// Copies routines, with every other thread in `held`.
+    ///
+    /// *State*: calls can be run in `tid`.
+    pub(super) fn promote_held(
         &mut self,
         tid: Tid,
         space: SpaceId,
@@ -416,21 +406,17 @@ fn plant_doors(
         };
         (at.0..at.0 + length).filter_map(byte).collect()
     };
-    let jump = |from: RemoteAddr, to: RemoteAddr| -> Answer<Vec<u8>> {
-        let distance = distance(from.plus(LONG), to).or(Err(Errno::ERANGE))?;
-        Ok([&[0xE9], distance.to_le_bytes().as_slice()].concat())
-    };
     let mut patches = Vec::new();
     for (at, door) in &doors.doors {
         let Some(to) = ins.doors.get(at).copied() else {
             continue;
         };
         match door {
-            Door::Long => patches.push((*at, jump(*at, to)?)),
-            Door::Guarded if landings.contains_key(at) => patches.push((*at, jump(*at, landings[at])?)),
+            Door::Long => patches.push((*at, long_jump(*at, to)?)),
+            Door::Guarded if landings.contains_key(at) => patches.push((*at, long_jump(*at, landings[at])?)),
             Door::Island(island) => {
                 let short = island.0.wrapping_sub(at.0 + 2) as u8;
-                patches.push((*island, jump(*island, to)?));
+                patches.push((*island, long_jump(*island, to)?));
                 patches.push((*at, vec![0xEB, short]));
             }
             // Without a landing one byte has to do.

@@ -179,17 +179,12 @@ mod tests {
 
     fn mapping(start: u64, end: u64, path: &str) -> Mapping {
         Mapping {
-            range: RemoteRange {
-                start: RemoteAddr(start),
-                end: RemoteAddr(end),
-            },
             executable: false,
             writable: true,
             shared: true,
-            offset: 0,
-            device: (0, 0),
             inode: 7,
             path: path.into(),
+            ..Mapping::of_test(start, end)
         }
     }
 

@@ -35,6 +35,26 @@ pub struct Mapping {
     pub path: PathBuf,
 }
 
+#[cfg(test)]
+impl Mapping {
+    /// Code of no file.
+    pub(crate) fn of_test(start: u64, end: u64) -> Self {
+        Self {
+            range: RemoteRange {
+                start: RemoteAddr(start),
+                end: RemoteAddr(end),
+            },
+            executable: true,
+            writable: false,
+            shared: false,
+            offset: 0,
+            device: (0, 0),
+            inode: 0,
+            path: PathBuf::new(),
+        }
+    }
+}
+
 /// What stands in front of a thread's system calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seccomp {
