@@ -39,12 +39,11 @@ q              end
 Increment: what a line added, its calls included. The redder a line, the more; blue gives back.
 The numbers are those of the table that lineprof prints at the end. Any key closes this.";
 
-/// Draws `state`.
-pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
-    let functions = state.functions();
+/// Where the parts of the screen are, with so many functions.
+fn parts(state: &State, functions: usize, area: Rect) -> [Rect; 6] {
     let output = if state.output.is_empty() { 0 } else { OUTPUT + 1 };
-    let list = (functions.len() as u16 + 2).min((frame.area().height / 3).max(3));
-    let [title, memory, list, source, written, foot] = Layout::vertical([
+    let list = (functions as u16 + 2).min((area.height / 3).max(3));
+    Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(MEMORY + 1),
         Constraint::Length(list),
@@ -52,7 +51,13 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
         Constraint::Length(output),
         Constraint::Length(1),
     ])
-    .areas(frame.area());
+    .areas(area)
+}
+
+/// Draws `state`.
+pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
+    let functions = state.functions();
+    let [title, memory, list, source, written, foot] = parts(state, functions.len(), frame.area());
     frame.render_widget(title_of(state), title);
     draw_memory(state, frame, memory);
     draw_functions(state, &functions, frame, list);
@@ -66,10 +71,9 @@ pub(super) fn draw(state: &State, frame: &mut Frame<'_>) {
 
 /// The rows of source that are shown at this size.
 pub(super) fn page(state: &State, area: Rect) -> usize {
-    let functions = state.functions().len() as u16;
-    let list = (functions + 2).min((area.height / 3).max(3));
-    let output = if state.output.is_empty() { 0 } else { OUTPUT + 1 };
-    usize::from(area.height.saturating_sub(1 + MEMORY + 1 + list + output + 1 + 2))
+    let [_, _, _, source, _, _] = parts(state, state.functions().len(), area);
+    // A title and a head.
+    usize::from(source.height.saturating_sub(2))
 }
 
 fn bold() -> Style {

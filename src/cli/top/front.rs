@@ -219,7 +219,6 @@ impl View<'_> {
                 self.next = Instant::now() + OFTEN.max(took * PART);
                 self.state.so_far(*profile, memory);
                 self.read_output();
-                self.read_sources();
             }
             Some(Word::Exited { code }) => self.code = Some(code),
             Some(Word::Crossed(_) | Word::FirstEnded) => {}
@@ -232,7 +231,6 @@ impl View<'_> {
                 self.last = Some(last);
                 self.read_output();
                 let deed = self.state.ended(how, profile);
-                self.read_sources();
                 // A failure is told by itself, and there is nothing to look at.
                 let failed = matches!(self.last, Some(Word::Failed(_)));
                 let unseen = self.screen.is_none();
