@@ -119,9 +119,10 @@ impl<K: Kernel> Core<K> {
     ) -> Answer<HashMap<RemoteAddr, RemoteAddr>> {
         let at: Vec<RemoteAddr> = doors.keys().copied().collect();
         let mut landings = HashMap::new();
+        // What is mapped here meanwhile are landings, which are known.
+        let mappings = self.kernel.mappings(tid)?;
         for group in groups(&at) {
             for highest in HIGHEST {
-                let mappings = self.kernel.mappings(tid)?;
                 if let (Some(first), Some(last)) = (group.first(), group.last()) {
                     let ends = (landing(*first, highest), landing(*last, highest));
                     self.adopt_landings(tid, space, &mappings, ends)?;
